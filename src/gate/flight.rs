@@ -1,0 +1,133 @@
+//! One admitted call, from permit to settlement.
+
+use std::{fmt, time::Duration};
+
+use super::{Completion, Policy, host::Host};
+use crate::{
+    clock::{Now, Tick},
+    event::Event,
+    outcome::{Outcome, Verdict},
+    rejection::Rejection,
+};
+
+/// An admitted call, which is settled once.
+///
+/// Dropped unsettled, it counts as cancelled, or as a failure when that happens because of a panic
+/// in the call.
+#[must_use = "dropping a flight cancels it"]
+pub struct Flight<G: Host> {
+    host: G,
+    /// None once settled.
+    permit: Option<<G::Policy as Policy>::Permit>,
+    admitted: Option<Tick>,
+    waited: Duration,
+    /// Whether the call's own code is running, so that a panic now is the call's.
+    running: bool,
+}
+
+impl<G: Host> Flight<G> {
+    /// Asks the policy.
+    #[inline]
+    pub(crate) fn admit(host: G) -> Result<Self, Rejection> {
+        let now = Now::of(host.scope().clock());
+        let permit = host.policy().admit(&now)?;
+        let admitted = Self::wants_latency(&host).then(|| now.tick());
+        Ok(Self::new(host, permit, admitted, Duration::ZERO))
+    }
+
+    /// Takes off with a permit that was got by other means.
+    pub(super) const fn new(
+        host: G,
+        permit: <G::Policy as Policy>::Permit,
+        admitted: Option<Tick>,
+        waited: Duration,
+    ) -> Self {
+        Self {
+            host,
+            permit: Some(permit),
+            admitted,
+            waited,
+            running: false,
+        }
+    }
+
+    pub(super) fn wants_latency(host: &G) -> bool {
+        host.policy().needs_latency() || host.scope().is_observed()
+    }
+
+    /// Marks that the call's own code is about to run; a panic from here on is the call's.
+    pub(crate) const fn running(mut self) -> Self {
+        self.running = true;
+        self
+    }
+
+    pub(super) const fn set_running(&mut self, running: bool) {
+        self.running = running;
+    }
+
+    pub(super) const fn host(&self) -> &G {
+        &self.host
+    }
+
+    /// Settles the call with what became of it.
+    #[inline]
+    pub fn settle(mut self, verdict: impl Into<Verdict>) {
+        self.finish(verdict.into());
+    }
+
+    /// Gives everything back as if the call had never been admitted.
+    pub(super) fn withdraw(mut self) {
+        if let Some(permit) = self.permit.take() {
+            self.host.policy().withdraw(permit);
+        }
+    }
+
+    #[inline]
+    pub(super) fn finish(&mut self, verdict: Verdict) {
+        let Some(permit) = self.permit.take() else {
+            return;
+        };
+        let now = Now::of(self.host.scope().clock());
+        let completion = Completion {
+            verdict,
+            admitted: self.admitted,
+            waited: self.waited,
+            now: &now,
+        };
+        self.host.policy().settle(permit, &completion);
+        if self.host.scope().is_observed() {
+            self.host.scope().tell(&Event::Settled {
+                outcome: verdict.outcome(),
+                latency: completion.latency(),
+            });
+        }
+    }
+
+    #[cold]
+    fn abandon(&mut self) {
+        let outcome = if self.running && std::thread::panicking() {
+            Outcome::Failure
+        } else {
+            Outcome::Cancelled
+        };
+        self.finish(outcome.into());
+    }
+}
+
+impl<G: Host> Drop for Flight<G> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.permit.is_some() {
+            self.abandon();
+        }
+    }
+}
+
+impl<G: Host> fmt::Debug for Flight<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flight")
+            .field("admitted", &self.admitted)
+            .field("settled", &self.permit.is_none())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,87 @@
+//! The answer of a gate.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use pin_project::pin_project;
+
+use super::{
+    Flight,
+    host::{Host, Judge},
+};
+
+/// The future of a [`Gate`](super::Gate): the inner service's, with a [`Flight`].
+#[pin_project]
+pub struct ResponseFuture<F, G: Host, T> {
+    #[pin]
+    state: State<F, G, T>,
+}
+
+// On a drop the inner future goes first, so that its work has really ended when the permit is
+// given back: fields are dropped in the order in which they stand here.
+#[pin_project(project = StateProj)]
+enum State<F, G: Host, T> {
+    Called {
+        #[pin]
+        inner: F,
+        flight: Flight<G>,
+    },
+    Refused {
+        answer: Option<T>,
+    },
+}
+
+impl<F, G: Host, T> ResponseFuture<F, G, T> {
+    pub(crate) const fn called(inner: F, flight: Flight<G>) -> Self {
+        Self {
+            state: State::Called { inner, flight },
+        }
+    }
+
+    pub(super) const fn refused(answer: T) -> Self {
+        Self {
+            state: State::Refused {
+                answer: Some(answer),
+            },
+        }
+    }
+}
+
+impl<F, G, Res, Err> Future for ResponseFuture<F, G, Result<Res, Err>>
+where
+    F: Future<Output = Result<Res, Err>>,
+    G: Judge<Res, Err>,
+{
+    type Output = Result<Res, Err>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().state.project() {
+            StateProj::Called { inner, flight } => {
+                flight.set_running(true);
+                let polled = inner.poll(cx);
+                flight.set_running(false);
+                let answer = ready!(polled);
+                let verdict = flight.host().verdict(answer.as_ref());
+                flight.finish(verdict);
+                Poll::Ready(answer)
+            }
+            StateProj::Refused { answer } => {
+                Poll::Ready(answer.take().expect("polled after it was ready"))
+            }
+        }
+    }
+}
+
+impl<F, G: Host, T> fmt::Debug for ResponseFuture<F, G, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.state {
+            State::Called { .. } => "ResponseFuture(called)",
+            State::Refused { .. } => "ResponseFuture(refused)",
+        })
+    }
+}

@@ -1,0 +1,85 @@
+//! What a flight needs of the thing that it flies from: a gate, or a policy by itself.
+
+use std::pin::Pin;
+
+use super::{Flight, Policy, ResponseFuture};
+use crate::{
+    event::{Event, Scope},
+    outcome::{Classify, ErrorsAsFailures, Verdict},
+    rejection::Rejection,
+};
+
+/// A shared policy and what surrounds it: a [`GateLayer`](super::GateLayer), or a [`Handle`].
+///
+/// A clone is one reference count.
+pub trait Host: Clone {
+    /// The policy.
+    type Policy: Policy;
+
+    /// Returns the policy.
+    fn policy(&self) -> &Self::Policy;
+
+    /// Returns name, clock and observers.
+    fn scope(&self) -> &Scope;
+}
+
+/// A host that understands one kind of answer.
+pub trait Judge<Res, Err>: Host {
+    /// Classifies an answer.
+    fn verdict(&self, answer: Result<&Res, &Err>) -> Verdict;
+
+    /// Turns a rejection into an answer.
+    fn refuse(&self, rejection: Rejection) -> Result<Res, Err>;
+
+    /// Tells the observers of a rejection, then refuses.
+    fn reject(&self, rejection: Rejection) -> Result<Res, Err> {
+        self.scope().tell(&Event::Rejected {
+            reason: rejection.reason(),
+        });
+        self.refuse(rejection)
+    }
+}
+
+/// A policy that can be used by itself, because it knows its scope.
+pub trait Handle: Policy + Clone {
+    /// Returns the scope that the policy was made with.
+    fn own_scope(&self) -> &Scope;
+}
+
+impl<H: Handle> Host for H {
+    type Policy = Self;
+
+    fn policy(&self) -> &Self {
+        self
+    }
+
+    fn scope(&self) -> &Scope {
+        self.own_scope()
+    }
+}
+
+/// Errors are failures, rejections are errors.
+impl<H: Handle, Res, Err: From<Rejection> + 'static> Judge<Res, Err> for H {
+    fn verdict(&self, answer: Result<&Res, &Err>) -> Verdict {
+        ErrorsAsFailures.classify(answer)
+    }
+
+    fn refuse(&self, rejection: Rejection) -> Result<Res, Err> {
+        Err(rejection.into())
+    }
+}
+
+/// Runs a future behind a policy. It is admitted when it is first polled.
+pub(crate) async fn call<G, Fut, Res, Err>(host: G, future: Fut) -> Result<Res, Err>
+where
+    G: Judge<Res, Err>,
+    Fut: Future<Output = Result<Res, Err>>,
+{
+    let flight = match Flight::admit(host.clone()) {
+        Ok(flight) => flight,
+        Err(rejection) => return host.reject(rejection),
+    };
+    let mut response: Pin<&mut ResponseFuture<_, _, _>> =
+        std::pin::pin!(ResponseFuture::called(future, flight));
+    response.as_mut().await
+}

@@ -1,0 +1,189 @@
+//! The layer that holds a gate's policy.
+
+use std::{fmt, sync::Arc};
+
+use tower_layer::Layer;
+
+use super::{
+    AsError, Flight, Gate, Policy, Queue, QueuedGate, Refusal, RespondWith,
+    host::{Host, Judge},
+};
+use crate::{
+    event::Scope,
+    outcome::{Classify, ErrorsAsFailures, Verdict},
+    rejection::Rejection,
+};
+
+/// A gate around any service: a policy, a classifier and a way to refuse.
+///
+/// See the [module docs](super).
+pub struct GateLayer<P, C = ErrorsAsFailures, R = AsError> {
+    shared: Arc<Shared<P, C, R>>,
+}
+
+/// One block for the whole stack, since each reference count that a call touches costs more than
+/// its breaker once two cores share it.
+#[derive(Clone)]
+struct Shared<P, C, R> {
+    policy: P,
+    classify: C,
+    refusal: R,
+    scope: Scope,
+}
+
+impl<P> GateLayer<P> {
+    /// Creates a gate that counts errors as failures and refuses with an error.
+    #[must_use]
+    pub fn new(policy: P) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                policy,
+                classify: ErrorsAsFailures,
+                refusal: AsError,
+                scope: Scope::new(),
+            }),
+        }
+    }
+}
+
+impl<P: Clone, C: Clone, R: Clone> GateLayer<P, C, R> {
+    /// Sets who says what an answer means.
+    #[must_use]
+    pub fn classify<C2>(self, classify: C2) -> GateLayer<P, C2, R> {
+        let Shared {
+            policy,
+            refusal,
+            scope,
+            ..
+        } = Arc::unwrap_or_clone(self.shared);
+        GateLayer {
+            shared: Arc::new(Shared {
+                policy,
+                classify,
+                refusal,
+                scope,
+            }),
+        }
+    }
+
+    /// Answers refused calls with a response made of the rejection, so that the error type stays
+    /// the inner service's and need not be `From<Rejection>`.
+    #[must_use]
+    pub fn reject_with<F>(self, respond: F) -> GateLayer<P, C, RespondWith<F>> {
+        self.refusing(RespondWith(respond))
+    }
+
+    pub(crate) fn refusing<R2>(self, refusal: R2) -> GateLayer<P, C, R2> {
+        let Shared {
+            policy,
+            classify,
+            scope,
+            ..
+        } = Arc::unwrap_or_clone(self.shared);
+        GateLayer {
+            shared: Arc::new(Shared {
+                policy,
+                classify,
+                refusal,
+                scope,
+            }),
+        }
+    }
+
+    /// Sets the clock and the observers of the gate. Its policies keep their own: give them the
+    /// same ones.
+    #[must_use]
+    pub fn scoped(self, scope: Scope) -> Self {
+        let shared = Shared {
+            scope,
+            ..Arc::unwrap_or_clone(self.shared)
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+}
+
+impl<P, C, R> GateLayer<P, C, R> {
+    /// Returns the policy.
+    #[must_use]
+    pub fn policy(&self) -> &P {
+        &self.shared.policy
+    }
+
+    /// Wraps a service so that a call refused by a full bulkhead waits in its queue.
+    ///
+    /// The service must be `Clone` to be called, since a waiting call takes a clone along.
+    pub fn layer_queued<S>(&self, inner: S) -> QueuedGate<S, Self>
+    where
+        P: Queue,
+    {
+        QueuedGate::new(inner, self.clone())
+    }
+}
+
+impl<P: Policy, C, R> GateLayer<P, C, R> {
+    /// Admits a call by hand, for use without Tower; settle the flight with its outcome.
+    ///
+    /// # Errors
+    ///
+    /// The policy's [`Rejection`].
+    pub fn admit(&self) -> Result<Flight<Self>, Rejection> {
+        Flight::admit(self.clone()).map(Flight::running)
+    }
+}
+
+impl<P: Policy, C, R> Host for GateLayer<P, C, R> {
+    type Policy = P;
+
+    #[inline]
+    fn policy(&self) -> &P {
+        &self.shared.policy
+    }
+
+    #[inline]
+    fn scope(&self) -> &Scope {
+        &self.shared.scope
+    }
+}
+
+impl<P, C, R, Res, Err> Judge<Res, Err> for GateLayer<P, C, R>
+where
+    P: Policy,
+    C: Classify<Res, Err>,
+    R: Refusal<Res, Err>,
+{
+    #[inline]
+    fn verdict(&self, answer: Result<&Res, &Err>) -> Verdict {
+        self.shared.classify.classify(answer)
+    }
+
+    fn refuse(&self, rejection: Rejection) -> Result<Res, Err> {
+        self.shared.refusal.refuse(rejection)
+    }
+}
+
+impl<S, P, C, R> Layer<S> for GateLayer<P, C, R> {
+    type Service = Gate<S, Self>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Gate::new(inner, self.clone())
+    }
+}
+
+impl<P, C, R> Clone for GateLayer<P, C, R> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<P: fmt::Debug, C, R> fmt::Debug for GateLayer<P, C, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GateLayer")
+            .field("policy", &self.shared.policy)
+            .field("scope", &self.shared.scope)
+            .finish_non_exhaustive()
+    }
+}

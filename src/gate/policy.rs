@@ -1,0 +1,258 @@
+//! What a policy decides and learns.
+
+use std::time::Duration;
+
+use crate::{
+    clock::{Now, Tick},
+    outcome::{Outcome, Verdict},
+    rejection::Rejection,
+};
+
+/// Decides whether a call may go ahead, and learns how it ended.
+///
+/// A policy is a handle: its clones share their state. Between [`admit`](Self::admit) and its end,
+/// exactly one of [`settle`](Self::settle) and [`withdraw`](Self::withdraw) is called for each
+/// permit. A permit is plain data, so that a stack of policies needs one reference count a call and
+/// not one each; a permit may also release by itself when dropped, and then `admit` is all there is
+/// to write.
+///
+/// ```
+/// use portcullis::{clock::Now, gate::Policy, rejection::{Reason, Rejection}};
+/// use std::sync::{Arc, atomic::{AtomicBool, Ordering}};
+///
+/// /// Refuses all calls while the switch is on.
+/// #[derive(Clone, Default)]
+/// struct Maintenance(Arc<AtomicBool>);
+///
+/// impl Policy for Maintenance {
+///     type Permit = ();
+///
+///     fn admit(&self, _: &Now<'_>) -> Result<(), Rejection> {
+///         match self.0.load(Ordering::Relaxed) {
+///             true => Err(Rejection::new(Reason::Policy("maintenance"))),
+///             false => Ok(()),
+///         }
+///     }
+/// }
+///
+/// let maintenance = Maintenance::default();
+/// assert!(maintenance.admit(&Now::at(Default::default())).is_ok());
+/// ```
+pub trait Policy {
+    /// What an admitted call holds until it ends.
+    type Permit;
+
+    /// Lets a call through, or says why not.
+    fn admit(&self, now: &Now<'_>) -> Result<Self::Permit, Rejection>;
+
+    /// Takes back the permit of a call that ended.
+    fn settle(&self, permit: Self::Permit, completion: &Completion<'_>) {
+        let _ = (permit, completion);
+    }
+
+    /// Takes back the permit of a call that never began, because another policy refused it.
+    fn withdraw(&self, permit: Self::Permit) {
+        drop(permit);
+    }
+
+    /// Returns whether the policy is sure to refuse now, so that the inner service need not be made
+    /// ready first.
+    ///
+    /// `false`, the default, is always right.
+    fn is_shut(&self, now: &Now<'_>) -> bool {
+        let _ = now;
+        false
+    }
+
+    /// Returns whether [`Completion::latency`] will be wanted; if not, a clock reading is saved.
+    fn needs_latency(&self) -> bool {
+        true
+    }
+}
+
+/// How an admitted call ended.
+#[derive(Debug)]
+pub struct Completion<'a> {
+    pub(super) verdict: Verdict,
+    pub(super) admitted: Option<Tick>,
+    pub(super) waited: Duration,
+    pub(super) now: &'a Now<'a>,
+}
+
+impl<'a> Completion<'a> {
+    /// Creates a completion, for tests and simulations of a policy.
+    #[must_use]
+    pub fn new(verdict: impl Into<Verdict>, admitted: Option<Tick>, now: &'a Now<'a>) -> Self {
+        Self {
+            verdict: verdict.into(),
+            admitted,
+            waited: Duration::ZERO,
+            now,
+        }
+    }
+
+    /// Returns how it ended.
+    #[must_use]
+    pub const fn outcome(&self) -> Outcome {
+        self.verdict.outcome()
+    }
+
+    /// Returns how long the dependency asks to be left alone.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.verdict.retry_after()
+    }
+
+    /// Returns the time from admission to the end, or none if no policy asked for it.
+    #[must_use]
+    pub fn latency(&self) -> Option<Duration> {
+        Some(self.now.tick().since(self.admitted?))
+    }
+
+    /// Returns how long the call waited in a queue before it was admitted.
+    #[must_use]
+    pub const fn waited(&self) -> Duration {
+        self.waited
+    }
+
+    /// Returns the time of the end.
+    #[must_use]
+    pub const fn now(&self) -> &'a Now<'a> {
+        self.now
+    }
+}
+
+/// Admits everything.
+impl Policy for () {
+    type Permit = ();
+
+    fn admit(&self, _: &Now<'_>) -> Result<(), Rejection> {
+        Ok(())
+    }
+
+    fn needs_latency(&self) -> bool {
+        false
+    }
+}
+
+/// None admits everything.
+impl<P: Policy> Policy for Option<P> {
+    type Permit = Option<P::Permit>;
+
+    fn admit(&self, now: &Now<'_>) -> Result<Self::Permit, Rejection> {
+        self.as_ref().map(|policy| policy.admit(now)).transpose()
+    }
+
+    fn settle(&self, permit: Self::Permit, completion: &Completion<'_>) {
+        if let (Some(policy), Some(permit)) = (self, permit) {
+            policy.settle(permit, completion);
+        }
+    }
+
+    fn withdraw(&self, permit: Self::Permit) {
+        if let (Some(policy), Some(permit)) = (self, permit) {
+            policy.withdraw(permit);
+        }
+    }
+
+    fn is_shut(&self, now: &Now<'_>) -> bool {
+        self.as_ref().is_some_and(|policy| policy.is_shut(now))
+    }
+
+    fn needs_latency(&self) -> bool {
+        self.as_ref().is_some_and(Policy::needs_latency)
+    }
+}
+
+/// Admits left to right, settles right to left.
+impl<A: Policy, B: Policy> Policy for (A, B) {
+    type Permit = (A::Permit, B::Permit);
+
+    #[inline]
+    fn admit(&self, now: &Now<'_>) -> Result<Self::Permit, Rejection> {
+        let held = Held::new(&self.0, self.0.admit(now)?);
+        let last = self.1.admit(now)?;
+        Ok((held.keep(), last))
+    }
+
+    #[inline]
+    fn settle(&self, (first, last): Self::Permit, completion: &Completion<'_>) {
+        self.1.settle(last, completion);
+        self.0.settle(first, completion);
+    }
+
+    fn withdraw(&self, (first, last): Self::Permit) {
+        self.1.withdraw(last);
+        self.0.withdraw(first);
+    }
+
+    fn is_shut(&self, now: &Now<'_>) -> bool {
+        self.0.is_shut(now) || self.1.is_shut(now)
+    }
+
+    fn needs_latency(&self) -> bool {
+        self.0.needs_latency() || self.1.needs_latency()
+    }
+}
+
+/// Admits left to right, settles right to left.
+impl<A: Policy, B: Policy, C: Policy> Policy for (A, B, C) {
+    type Permit = (A::Permit, B::Permit, C::Permit);
+
+    #[inline]
+    fn admit(&self, now: &Now<'_>) -> Result<Self::Permit, Rejection> {
+        let first = Held::new(&self.0, self.0.admit(now)?);
+        let second = Held::new(&self.1, self.1.admit(now)?);
+        let last = self.2.admit(now)?;
+        let second = second.keep();
+        Ok((first.keep(), second, last))
+    }
+
+    #[inline]
+    fn settle(&self, (first, second, last): Self::Permit, completion: &Completion<'_>) {
+        self.2.settle(last, completion);
+        self.1.settle(second, completion);
+        self.0.settle(first, completion);
+    }
+
+    fn withdraw(&self, (first, second, last): Self::Permit) {
+        self.2.withdraw(last);
+        self.1.withdraw(second);
+        self.0.withdraw(first);
+    }
+
+    fn is_shut(&self, now: &Now<'_>) -> bool {
+        self.0.is_shut(now) || self.1.is_shut(now) || self.2.is_shut(now)
+    }
+
+    fn needs_latency(&self) -> bool {
+        self.0.needs_latency() || self.1.needs_latency() || self.2.needs_latency()
+    }
+}
+
+/// A permit that is withdrawn unless it is kept: the policy to the right may refuse, or panic.
+pub(super) struct Held<'a, P: Policy> {
+    policy: &'a P,
+    permit: Option<P::Permit>,
+}
+
+impl<'a, P: Policy> Held<'a, P> {
+    pub(super) const fn new(policy: &'a P, permit: P::Permit) -> Self {
+        Self {
+            policy,
+            permit: Some(permit),
+        }
+    }
+
+    pub(super) fn keep(mut self) -> P::Permit {
+        self.permit.take().expect("only `keep` and `drop` take it")
+    }
+}
+
+impl<P: Policy> Drop for Held<'_, P> {
+    fn drop(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            self.policy.withdraw(permit);
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Waiting for admission, where a policy has a queue.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use pin_project::pin_project;
+use tower_service::Service;
+
+use super::{
+    Flight, Gate, Policy, ResponseFuture,
+    host::{Host, Judge},
+};
+use crate::{
+    clock::{Now, Tick},
+    rejection::Rejection,
+};
+
+/// A policy in whose queue a refused call may wait.
+///
+/// While a call waits it holds a place in the queue and nothing else: the permits of the policies to
+/// the left are taken anew when its turn comes, so that a circuit that opened meanwhile refuses it.
+pub trait Queue: Policy {
+    /// What a call has whose turn has come; dropping it lets the next one in.
+    type Place;
+    /// The wait; dropping it leaves the queue.
+    type Ticket: Future<Output = Result<Self::Place, Rejection>>;
+
+    /// Lets the call that met `rejection` wait, or hands the rejection back.
+    ///
+    /// # Errors
+    ///
+    /// The rejection, if it came from another policy or if there is no place in the queue.
+    fn enqueue(&self, rejection: Rejection, now: &Now<'_>) -> Result<Self::Ticket, Rejection>;
+
+    /// Admits a call whose turn has come.
+    ///
+    /// # Errors
+    ///
+    /// The rejection of another policy.
+    fn admit_from(&self, place: Self::Place, now: &Now<'_>) -> Result<Self::Permit, Rejection>;
+}
+
+/// The queue is that of the last policy.
+impl<A: Policy, B: Queue> Queue for (A, B) {
+    type Place = B::Place;
+    type Ticket = B::Ticket;
+
+    fn enqueue(&self, rejection: Rejection, now: &Now<'_>) -> Result<Self::Ticket, Rejection> {
+        self.1.enqueue(rejection, now)
+    }
+
+    fn admit_from(&self, place: B::Place, now: &Now<'_>) -> Result<Self::Permit, Rejection> {
+        let held = super::policy::Held::new(&self.0, self.0.admit(now)?);
+        let last = self.1.admit_from(place, now)?;
+        Ok((held.keep(), last))
+    }
+}
+
+/// A [`Gate`] in which calls may wait, made by [`GateLayer::layer_queued`](super::GateLayer::layer_queued).
+#[derive(Debug)]
+pub struct QueuedGate<S, G> {
+    gate: Gate<S, G>,
+}
+
+impl<S, G> QueuedGate<S, G> {
+    pub(super) const fn new(inner: S, host: G) -> Self {
+        Self {
+            gate: Gate::new(inner, host),
+        }
+    }
+
+    /// Returns the inner service.
+    #[must_use]
+    pub const fn get_ref(&self) -> &S {
+        self.gate.get_ref()
+    }
+
+    /// Returns the inner service.
+    #[must_use]
+    pub const fn get_mut(&mut self) -> &mut S {
+        self.gate.get_mut()
+    }
+
+    /// Returns the inner service.
+    #[must_use]
+    pub fn into_inner(self) -> S {
+        self.gate.into_inner()
+    }
+}
+
+impl<S: Clone, G: Clone> Clone for QueuedGate<S, G> {
+    fn clone(&self) -> Self {
+        Self {
+            gate: self.gate.clone(),
+        }
+    }
+}
+
+impl<S, G, Req> Service<Req> for QueuedGate<S, G>
+where
+    S: Service<Req> + Clone,
+    G: Judge<S::Response, S::Error>,
+    G::Policy: Queue,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = QueueFuture<S, G, Req>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.gate.poll_ready(cx)
+    }
+
+    #[inline]
+    fn call(&mut self, request: Req) -> Self::Future {
+        let state = match self.gate.depart() {
+            Ok(flight) => {
+                let flight = flight.running();
+                State::Running(ResponseFuture::called(
+                    self.gate.inner.call(request),
+                    flight,
+                ))
+            }
+            Err(rejection) => self.wait(request, rejection),
+        };
+        QueueFuture { state }
+    }
+}
+
+impl<S, G> QueuedGate<S, G> {
+    #[cold]
+    fn wait<Req>(&self, request: Req, rejection: Rejection) -> State<S, G, Req>
+    where
+        S: Service<Req> + Clone,
+        G: Judge<S::Response, S::Error>,
+        G::Policy: Queue,
+    {
+        let host = &self.gate.host;
+        let now = Now::of(host.scope().clock());
+        match host.policy().enqueue(rejection, &now) {
+            Ok(ticket) => State::Waiting(Box::pin(Waiting {
+                ticket: Some(ticket),
+                // A clone, which is not ready: the readiness below must not be hoarded by a queue.
+                inner: self.gate.inner.clone(),
+                request: Some(request),
+                flight: None,
+                host: host.clone(),
+                arrived: Flight::wants_latency(host).then(|| now.tick()),
+            })),
+            Err(rejection) => State::Running(ResponseFuture::refused(host.reject(rejection))),
+        }
+    }
+}
+
+/// The future of a [`QueuedGate`]: perhaps a wait, then a [`ResponseFuture`].
+#[pin_project]
+pub struct QueueFuture<S, G, Req>
+where
+    S: Service<Req>,
+    G: Host,
+    G::Policy: Queue,
+{
+    #[pin]
+    state: State<S, G, Req>,
+}
+
+type Answer<S, Req> = Result<<S as Service<Req>>::Response, <S as Service<Req>>::Error>;
+type Running<S, G, Req> = ResponseFuture<<S as Service<Req>>::Future, G, Answer<S, Req>>;
+
+#[pin_project(project = StateProj)]
+enum State<S, G, Req>
+where
+    S: Service<Req>,
+    G: Host,
+    G::Policy: Queue,
+{
+    Running(#[pin] Running<S, G, Req>),
+    // Boxed, so that the calls that do not wait need not carry the room for it.
+    Waiting(Pin<Box<Waiting<S, G, Req>>>),
+}
+
+impl<S, G, Req> Future for QueueFuture<S, G, Req>
+where
+    S: Service<Req>,
+    G: Judge<S::Response, S::Error>,
+    G::Policy: Queue,
+{
+    type Output = Answer<S, Req>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        if let StateProj::Waiting(waiting) = state.as_mut().project() {
+            let running = ready!(waiting.as_mut().poll(cx));
+            state.set(State::Running(running));
+        }
+        match state.project() {
+            StateProj::Running(running) => running.poll(cx),
+            StateProj::Waiting(_) => unreachable!("it was replaced above"),
+        }
+    }
+}
+
+impl<S, G, Req> fmt::Debug for QueueFuture<S, G, Req>
+where
+    S: Service<Req>,
+    G: Host,
+    G::Policy: Queue,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.state {
+            State::Running(running) => running.fmt(f),
+            State::Waiting(_) => f.write_str("QueueFuture(waiting)"),
+        }
+    }
+}
+
+/// A call in the queue, and then in front of a service that is not ready yet.
+#[pin_project]
+struct Waiting<S, G, Req>
+where
+    S: Service<Req>,
+    G: Host,
+    G::Policy: Queue,
+{
+    #[pin]
+    ticket: Option<<G::Policy as Queue>::Ticket>,
+    inner: S,
+    request: Option<Req>,
+    /// There when the wait is over.
+    flight: Option<Flight<G>>,
+    host: G,
+    arrived: Option<Tick>,
+}
+
+impl<S, G, Req> Future for Waiting<S, G, Req>
+where
+    S: Service<Req>,
+    G: Judge<S::Response, S::Error>,
+    G::Policy: Queue,
+{
+    type Output = Running<S, G, Req>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let Some(ticket) = this.ticket.as_mut().as_pin_mut() {
+            let place = ready!(ticket.poll(cx));
+            this.ticket.set(None);
+            match place.and_then(|place| take_off(this.host, place, *this.arrived)) {
+                Ok(flight) => *this.flight = Some(flight),
+                Err(rejection) => {
+                    return Poll::Ready(ResponseFuture::refused(this.host.reject(rejection)));
+                }
+            }
+        }
+        let flight = this.flight.as_mut().expect("polled after it was ready");
+        flight.set_running(true);
+        let polled = this.inner.poll_ready(cx);
+        flight.set_running(false);
+        let ready = ready!(polled);
+        let mut flight = this.flight.take().expect("it was there three lines ago");
+        Poll::Ready(match ready {
+            Ok(()) => {
+                let request = this.request.take().expect("taken with the flight");
+                let flight = flight.running();
+                ResponseFuture::called(this.inner.call(request), flight)
+            }
+            Err(error) => {
+                let verdict = this.host.verdict(Err(&error));
+                flight.finish(verdict);
+                ResponseFuture::refused(Err(error))
+            }
+        })
+    }
+}
+
+/// Turns a place that was waited for into an admitted call.
+fn take_off<G>(
+    host: &G,
+    place: <G::Policy as Queue>::Place,
+    arrived: Option<Tick>,
+) -> Result<Flight<G>, Rejection>
+where
+    G: Host,
+    G::Policy: Queue,
+{
+    let now = Now::of(host.scope().clock());
+    let permit = host.policy().admit_from(place, &now)?;
+    let admitted = arrived.map(|_| now.tick());
+    let waited = arrived.map(|arrived| now.tick().since(arrived));
+    Ok(Flight::new(
+        host.clone(),
+        permit,
+        admitted,
+        waited.unwrap_or_default(),
+    ))
+}

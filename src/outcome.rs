@@ -1,0 +1,158 @@
+//! How a call ended, and who says so.
+//!
+//! One [`Classify`] per gate decides for policies, statistics and observers alike. Linkerd learned
+//! why: with two classifiers, circuits trip on other criteria than the ones shown.
+
+use std::{any::Any, time::Duration};
+
+use crate::rejection::{BoxError, Rejection};
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The dependency did its work.
+    Success,
+    /// The dependency failed.
+    Failure,
+    /// The call ran out of time: a failure, counted apart.
+    Timeout,
+    /// The call says nothing about the dependency, for example because the request was invalid.
+    Ignored,
+    /// The caller went away before the answer came.
+    Cancelled,
+}
+
+impl Outcome {
+    /// Returns whether this outcome speaks against the dependency.
+    #[must_use]
+    pub const fn is_failure(self) -> bool {
+        matches!(self, Self::Failure | Self::Timeout)
+    }
+}
+
+/// An outcome, and what the dependency asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    outcome: Outcome,
+    retry_after: Option<Duration>,
+}
+
+impl Verdict {
+    /// Adds how long the dependency asks to be left alone; an opening circuit stays open that long
+    /// at least.
+    #[must_use]
+    pub const fn with_retry_after(self, retry_after: Duration) -> Self {
+        Self {
+            retry_after: Some(retry_after),
+            ..self
+        }
+    }
+
+    /// Returns the outcome.
+    #[must_use]
+    pub const fn outcome(self) -> Outcome {
+        self.outcome
+    }
+
+    /// Returns how long the dependency asks to be left alone.
+    #[must_use]
+    pub const fn retry_after(self) -> Option<Duration> {
+        self.retry_after
+    }
+}
+
+impl From<Outcome> for Verdict {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            retry_after: None,
+        }
+    }
+}
+
+/// Says what an answer means for the dependency's health.
+///
+/// Closures from `Result<&Response, &Error>` to an [`Outcome`] or a [`Verdict`] are classifiers:
+///
+/// ```
+/// use portcullis::outcome::{Classify, Outcome};
+///
+/// let by_status = |answer: Result<&u16, &std::io::Error>| match answer {
+///     Ok(500..) | Err(_) => Outcome::Failure,
+///     Ok(400..) => Outcome::Ignored,
+///     Ok(_) => Outcome::Success,
+/// };
+/// assert_eq!(by_status.classify(Ok(&503)).outcome(), Outcome::Failure);
+/// ```
+pub trait Classify<Res, Err> {
+    /// Classifies one answer.
+    fn classify(&self, answer: Result<&Res, &Err>) -> Verdict;
+}
+
+impl<F, V, Res, Err> Classify<Res, Err> for F
+where
+    F: Fn(Result<&Res, &Err>) -> V,
+    V: Into<Verdict>,
+{
+    #[inline]
+    fn classify(&self, answer: Result<&Res, &Err>) -> Verdict {
+        self(answer).into()
+    }
+}
+
+/// The default classifier: every answer is a success and every error a failure.
+///
+/// A [`Rejection`] from further in is [ignored](Outcome::Ignored), because a full bulkhead says
+/// nothing about the dependency; one for an exceeded deadline is a [timeout](Outcome::Timeout). It
+/// is recognised when the error is a `Rejection` or a [`BoxError`] with one in its chain. In an error
+/// enum of your own only you can see it: classify with a closure there.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ErrorsAsFailures;
+
+impl<Res, Err: 'static> Classify<Res, Err> for ErrorsAsFailures {
+    #[inline]
+    fn classify(&self, answer: Result<&Res, &Err>) -> Verdict {
+        match answer {
+            Ok(_) => Outcome::Success,
+            Err(error) => outcome_of_error(error),
+        }
+        .into()
+    }
+}
+
+fn outcome_of_error(error: &dyn Any) -> Outcome {
+    let rejection = error.downcast_ref::<Rejection>().or_else(|| {
+        let boxed = error.downcast_ref::<BoxError>()?;
+        Rejection::find(&**boxed)
+    });
+    rejection.map_or(Outcome::Failure, outcome_of_rejection)
+}
+
+/// What a rejection from further in means for the dependency.
+pub(crate) fn outcome_of_rejection(rejection: &Rejection) -> Outcome {
+    if rejection.is_timeout() {
+        Outcome::Timeout
+    } else {
+        Outcome::Ignored
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rejection::Reason;
+
+    fn by_default<Err: 'static>(error: Err) -> Outcome {
+        Classify::<(), Err>::classify(&ErrorsAsFailures, Err(&error)).outcome()
+    }
+
+    #[test]
+    fn only_rejections_are_not_failures() {
+        let full = Rejection::new(Reason::BulkheadFull);
+        let late = Rejection::new(Reason::DeadlineExceeded);
+        assert_eq!(by_default("broken"), Outcome::Failure);
+        assert_eq!(by_default(full.clone()), Outcome::Ignored);
+        assert_eq!(by_default(BoxError::from(full)), Outcome::Ignored);
+        assert_eq!(by_default(late), Outcome::Timeout);
+    }
+}

@@ -1,0 +1,31 @@
+//! Atomics and the one lock, from `std` and `parking_lot` or, when the models run, from loom.
+//!
+//! The models are built with `--cfg portcullis_loom`: a name of our own, because plain `loom` would
+//! also reach into dependencies that give it another meaning.
+
+#[cfg(not(portcullis_loom))]
+pub(crate) use parking_lot::Mutex;
+#[cfg(not(portcullis_loom))]
+pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+
+#[cfg(portcullis_loom)]
+pub(crate) use self::model::Mutex;
+#[cfg(portcullis_loom)]
+pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+
+#[cfg(portcullis_loom)]
+mod model {
+    /// loom's mutex behind `parking_lot`'s interface.
+    #[derive(Debug, Default)]
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(loom::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
+            self.0.lock().expect("a model holds no lock across a panic")
+        }
+    }
+}
