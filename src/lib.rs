@@ -12,5 +12,6 @@ pub mod outcome;
 pub mod rejection;
 
 pub mod event;
+pub mod window;
 
 pub mod gate;
