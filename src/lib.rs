@@ -15,3 +15,5 @@ pub mod event;
 pub mod window;
 
 pub mod gate;
+
+pub mod circuit_breaker;

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::ring::{Cursor, Ring, Timeline};
+use super::{
+    LastCalls,
+    ring::{Cursor, Ring, Timeline},
+};
 use crate::{
     clock::Tick,
     outcome::Outcome,
@@ -240,6 +243,15 @@ impl Tally {
             fallback_success: count(Kind::FallbackSuccess),
             fallback_failure: count(Kind::FallbackFailure),
             fallback_rejected: count(Kind::FallbackRejected),
+        }
+    }
+
+    pub(crate) fn of_last(last: LastCalls) -> Self {
+        Self {
+            success: u64::from(last.calls - last.failed.min(last.calls)),
+            failure: u64::from(last.failed),
+            slow: u64::from(last.slow),
+            ..Self::default()
         }
     }
 
