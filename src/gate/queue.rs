@@ -118,13 +118,10 @@ where
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
         let state = match self.gate.depart() {
-            Ok(flight) => {
-                let flight = flight.running();
-                State::Running(ResponseFuture::called(
-                    self.gate.inner.call(request),
-                    flight,
-                ))
-            }
+            Ok(flight) => State::Running(ResponseFuture::called(
+                self.gate.inner.call(request),
+                flight,
+            )),
             Err(rejection) => self.wait(request, rejection),
         };
         QueueFuture { state }
@@ -266,7 +263,7 @@ where
         Poll::Ready(match ready {
             Ok(()) => {
                 let request = this.request.take().expect("taken with the flight");
-                let flight = flight.running();
+                flight.set_running(true);
                 ResponseFuture::called(this.inner.call(request), flight)
             }
             Err(error) => {
