@@ -17,3 +17,5 @@ pub mod window;
 pub mod gate;
 
 pub mod circuit_breaker;
+pub mod fallback;
+pub mod timeout;

@@ -85,7 +85,7 @@ impl<G: Host> Flight<G> {
     }
 
     /// Marks where the service's code begins and ends.
-    pub(super) const fn set_running(&mut self, running: bool) {
+    pub(crate) const fn set_running(&mut self, running: bool) {
         self.running = if running {
             Running::Service
         } else {
@@ -93,7 +93,7 @@ impl<G: Host> Flight<G> {
         };
     }
 
-    pub(super) const fn host(&self) -> &G {
+    pub(crate) const fn host(&self) -> &G {
         &self.host
     }
 
@@ -111,7 +111,7 @@ impl<G: Host> Flight<G> {
     }
 
     #[inline]
-    pub(super) fn finish(&mut self, verdict: Verdict) {
+    pub(crate) fn finish(&mut self, verdict: Verdict) {
         let Some(permit) = self.permit.take() else {
             return;
         };
