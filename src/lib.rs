@@ -14,3 +14,5 @@ pub mod rejection;
 pub mod event;
 
 pub mod gate;
+
+pub mod bulkhead;

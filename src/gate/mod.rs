@@ -53,12 +53,15 @@ mod queue;
 mod refusal;
 mod service;
 
-pub(crate) use self::host::call;
+pub(crate) use self::{
+    host::call,
+    queue::{acquire, call_queued},
+};
 pub use self::{
     flight::Flight,
     future::ResponseFuture,
     host::{Handle, Host, Judge},
-    layer::GateLayer,
+    layer::{GateLayer, QueuedLayer},
     policy::{Completion, Policy},
     queue::{Queue, QueueFuture, QueuedGate},
     refusal::{AsError, Refusal, RespondWith},
