@@ -57,6 +57,13 @@ impl<G: Host> Flight<G> {
         }
     }
 
+    /// Takes off with a permit that the host's policy gave a moment ago.
+    #[inline]
+    pub(crate) fn with_permit(host: G, permit: <G::Policy as Policy>::Permit) -> Self {
+        let admitted = Self::wants_latency(&host).then(|| host.scope().clock().now());
+        Self::new(host, permit, admitted, Duration::ZERO)
+    }
+
     /// Takes off with a permit that was got by other means.
     pub(super) const fn new(
         host: G,

@@ -275,6 +275,36 @@ where
     }
 }
 
+/// Admits a call, after a wait if need be.
+pub(crate) async fn acquire<G>(host: &G) -> Result<Flight<G>, Rejection>
+where
+    G: Host,
+    G::Policy: Queue,
+{
+    let (ticket, arrived) = match Flight::admit(host.clone()) {
+        Ok(flight) => return Ok(flight),
+        Err(rejection) => {
+            let now = Now::of(host.scope().clock());
+            let ticket = host.policy().enqueue(rejection, &now)?;
+            (ticket, Flight::wants_latency(host).then(|| now.tick()))
+        }
+    };
+    take_off(host, ticket.await?, arrived)
+}
+
+/// Runs a future behind a policy, after a wait if need be.
+pub(crate) async fn call_queued<G, Fut, Res, Err>(host: G, future: Fut) -> Result<Res, Err>
+where
+    G: Judge<Res, Err>,
+    G::Policy: Queue,
+    Fut: Future<Output = Result<Res, Err>>,
+{
+    match acquire(&host).await {
+        Ok(flight) => ResponseFuture::called(future, flight).await,
+        Err(rejection) => host.reject(rejection),
+    }
+}
+
 /// Turns a place that was waited for into an admitted call.
 fn take_off<G>(
     host: &G,
