@@ -15,4 +15,5 @@ pub mod event;
 
 pub mod gate;
 
+pub mod fallback;
 pub mod timeout;

@@ -61,11 +61,11 @@ impl<G: Host> Flight<G> {
         self
     }
 
-    pub(super) const fn set_running(&mut self, running: bool) {
+    pub(crate) const fn set_running(&mut self, running: bool) {
         self.running = running;
     }
 
-    pub(super) const fn host(&self) -> &G {
+    pub(crate) const fn host(&self) -> &G {
         &self.host
     }
 
@@ -83,7 +83,7 @@ impl<G: Host> Flight<G> {
     }
 
     #[inline]
-    pub(super) fn finish(&mut self, verdict: Verdict) {
+    pub(crate) fn finish(&mut self, verdict: Verdict) {
         let Some(permit) = self.permit.take() else {
             return;
         };
