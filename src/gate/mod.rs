@@ -53,10 +53,6 @@ mod queue;
 mod refusal;
 mod service;
 
-pub(crate) use self::{
-    host::call,
-    queue::{acquire, call_queued},
-};
 pub use self::{
     flight::Flight,
     future::ResponseFuture,
@@ -66,4 +62,8 @@ pub use self::{
     queue::{Queue, QueueFuture, QueuedGate},
     refusal::{AsError, Refusal, RespondWith},
     service::Gate,
+};
+pub(crate) use self::{
+    host::call,
+    queue::{acquire, call_queued},
 };
