@@ -2,23 +2,25 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering::SeqCst},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use portcullis::{
     bulkhead::Settings,
+    clock::Clock,
     event::{Event, Scope},
     gate::GateLayer,
     outcome::Outcome,
 };
 use tokio_test::{assert_pending, assert_ready_ok, task};
-use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
 use super::*;
 
@@ -48,7 +50,7 @@ async fn a_full_bulkhead_is_ready_and_refuses_the_call() {
 async fn clones_and_ready_services_hold_nothing() {
     let bulkhead = bulkhead(1);
     let (inner, _backend) = backend();
-    let service = bulkhead.layer().layer_on(inner);
+    let service = bulkhead.layer().layer(inner);
     let mut idle: Vec<_> = (0..10).map(|_| service.clone()).collect();
     for service in &mut idle {
         soon(service.ready()).await.unwrap();
@@ -61,8 +63,8 @@ async fn clones_and_ready_services_hold_nothing() {
 async fn all_layers_and_clones_of_one_handle_share_the_limit() {
     let bulkhead = bulkhead(2);
     let (inner, _backend) = backend();
-    let mut one = bulkhead.layer().layer_on(inner.clone());
-    let mut other = GateLayer::new(bulkhead.clone()).layer_on(inner);
+    let mut one = bulkhead.layer().layer(inner.clone());
+    let mut other = GateLayer::new(bulkhead.clone()).layer(inner);
     let mut third = other.clone();
 
     let _first = soon(one.ready()).await.unwrap().call("first");
@@ -90,7 +92,7 @@ async fn services_that_are_neither_clone_nor_send_nor_static_will_do() {
     }
 
     let text = String::from("four");
-    let mut service = bulkhead(1).layer().layer_on(Local(&text, Rc::default()));
+    let mut service = bulkhead(1).layer().layer(Local(&text, Rc::default()));
     assert_eq!(
         soon(service.ready()).await.unwrap().call(()).await.unwrap(),
         5
@@ -101,7 +103,7 @@ async fn services_that_are_neither_clone_nor_send_nor_static_will_do() {
 async fn dropping_a_call_at_any_point_gives_its_permit_back() {
     let bulkhead = bulkhead(1);
     let (inner, mut backend) = backend();
-    let mut service = bulkhead.layer().layer_on(inner);
+    let mut service = bulkhead.layer().layer(inner);
 
     let unpolled = soon(service.ready()).await.unwrap().call("unpolled");
     assert_eq!(bulkhead.in_flight(), 1);
@@ -141,18 +143,17 @@ async fn a_panic_in_call_or_in_poll_gives_the_permit_back_as_a_failure() {
     });
     let bulkhead = Bulkhead::scoped(Settings::default().limit(1), scope).unwrap();
 
-    let mut in_call = bulkhead.layer().layer_on(service_fn(
+    let mut in_call = bulkhead.layer().layer(service_fn(
         |(): ()| -> std::future::Ready<Result<(), BoxError>> { panic!("in call") },
     ));
     assert!(catch_unwind(AssertUnwindSafe(|| in_call.call(()))).is_err());
     assert_eq!(bulkhead.in_flight(), 0);
 
-    let mut in_poll =
-        bulkhead
-            .layer()
-            .layer_on(service_fn(async |(): ()| -> Result<(), BoxError> {
-                panic!("in poll")
-            }));
+    let mut in_poll = bulkhead
+        .layer()
+        .layer(service_fn(async |(): ()| -> Result<(), BoxError> {
+            panic!("in poll")
+        }));
     let mut call = task::spawn(soon(in_poll.ready()).await.unwrap().call(()));
     assert!(catch_unwind(AssertUnwindSafe(move || call.poll().is_ready())).is_err());
     assert_eq!(bulkhead.in_flight(), 0);
@@ -163,7 +164,7 @@ async fn a_panic_in_call_or_in_poll_gives_the_permit_back_as_a_failure() {
 async fn an_error_of_the_inner_service_passes_through() {
     let bulkhead = bulkhead(1);
     let (inner, mut backend) = backend();
-    let mut service = bulkhead.layer().layer_on(inner);
+    let mut service = bulkhead.layer().layer(inner);
 
     let call = soon(service.ready()).await.unwrap().call("broken");
     next_call(&mut backend).await.1.send_error("broken");
@@ -247,7 +248,7 @@ async fn an_idle_clone_that_was_refused_takes_no_permit_from_others() {
     let bulkhead = bulkhead(1);
     let service = bulkhead
         .layer()
-        .layer_on(service_fn(async |(): ()| Ok::<_, BoxError>(())));
+        .layer(service_fn(async |(): ()| Ok::<_, BoxError>(())));
     let running = bulkhead.admit().unwrap();
     let mut idle = service.clone();
     assert!(
@@ -262,11 +263,22 @@ async fn an_idle_clone_that_was_refused_takes_no_permit_from_others() {
     }
 }
 
-/// Spares the tests an import that `tower::Layer` and our `layer` would fight over.
-trait LayerOn<S>: tower::Layer<S> + Sized {
-    fn layer_on(&self, inner: S) -> Self::Service {
-        self.layer(inner)
-    }
+#[tokio::test(start_paused = true)]
+async fn a_call_that_does_not_wait_allocates_nothing_and_reads_no_clock() {
+    let clock = Clock::from_fn(|| unreachable!("nothing here depends on the time"));
+    let scope = Scope::named("stock").on_clock(clock);
+    let settings = Settings::default().limit(1);
+    let plain = Bulkhead::scoped(settings, scope.clone()).unwrap();
+    let queue = QueueSettings::default().length(0);
+    let queued = QueuedBulkhead::scoped(settings, queue, scope).unwrap();
+    let inner = service_fn(|(): ()| std::future::ready(Ok::<_, Rejection>(())));
+    let mut service = plain.layer().layer(inner);
+    let allocations = allocation_counter::measure(|| {
+        let answer = pin!(service.call(())).poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(answer, Poll::Ready(Ok(()))));
+        let flights = (plain.admit().unwrap(), queued.admit().unwrap());
+        assert!(plain.admit().is_err() && queued.admit().is_err());
+        drop(flights);
+    });
+    assert_eq!(allocations.count_total, 0);
 }
-
-impl<L: tower::Layer<S>, S> LayerOn<S> for L {}

@@ -18,7 +18,7 @@ type Inner = Mock<&'static str, &'static str>;
 type Respond = SendResponse<&'static str>;
 type Waiting = Pin<Box<dyn Future<Output = Result<&'static str, BoxError>> + Send>>;
 
-/// A service, and the handle that answers in its place, ready for as many calls as may come.
+/// A service that is always ready, and the handle that answers its calls.
 fn backend() -> (Inner, Backend) {
     mock::pair()
 }
