@@ -268,3 +268,44 @@ impl<K> fmt::Debug for KeyedBulkhead<K> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(portcullis_loom)))]
+mod tests {
+    use super::*;
+
+    fn keyed() -> KeyedBulkhead<&'static str> {
+        KeyedBulkhead::new(Settings::default().limit(1), 10).unwrap()
+    }
+
+    #[test]
+    fn a_call_that_finds_an_evicted_bulkhead_makes_a_new_one() {
+        let keyed = keyed();
+        // Evicted, but held up before the removal.
+        assert!(keyed.create(&"key").permits().retire());
+        let flight = keyed.admit(&"key").unwrap();
+        assert_eq!(keyed.get(&"key").unwrap().in_flight, 1);
+        drop(flight);
+        assert!(keyed.find(&"key").unwrap().permits().retire());
+        keyed.set_limit(&"key", 7);
+        assert_eq!(keyed.get(&"key").unwrap().limit, 7);
+    }
+
+    #[test]
+    fn a_late_removal_spares_the_successor() {
+        let keyed = keyed();
+        let evicted = keyed.create(&"key");
+        assert!(evicted.permits().retire());
+        let _flight = keyed.admit(&"key").unwrap();
+        keyed.remove(&"key", &evicted);
+        assert_eq!(keyed.get(&"key").unwrap().in_flight, 1);
+        assert!(keyed.admit(&"key").is_err());
+    }
+
+    #[test]
+    fn two_who_make_one_key_get_one_bulkhead_and_one_place() {
+        let keyed = keyed();
+        let (first, second) = (keyed.create(&"key"), keyed.create(&"key"));
+        assert!(first.is(&second));
+        assert_eq!(keyed.shared.evictable.load(Relaxed), 1);
+    }
+}
