@@ -116,16 +116,16 @@ impl<C, F, R> Operated for Pipeline<C, F, R> {
     }
 }
 
-/// An error that takes a rejection as it is; a boxed error would cost an allocation for each.
+/// An error of the size of a boxed one, which would cost an allocation for each rejection.
 #[derive(Debug)]
 struct Failed {
-    _rejection: Rejection,
+    _reason: &'static str,
 }
 
 impl From<Rejection> for Failed {
     fn from(rejection: Rejection) -> Self {
         Self {
-            _rejection: rejection,
+            _reason: rejection.reason().as_str(),
         }
     }
 }

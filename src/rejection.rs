@@ -102,6 +102,12 @@ impl Rejection {
         }
     }
 
+    pub(crate) fn name_if_unnamed(&mut self, name: impl FnOnce() -> Option<Arc<str>>) {
+        if self.name.is_none() {
+            self.name = name();
+        }
+    }
+
     /// Attaches the error of a fallback that failed too; it becomes the source.
     #[must_use]
     pub(crate) fn with_fallback(self, error: BoxError) -> Self {

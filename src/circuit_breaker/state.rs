@@ -89,7 +89,12 @@ impl Word {
     }
 
     /// Returns whether the rules are asked about the outcome of a call.
+    #[inline(always)]
     pub(super) const fn is_judging(self) -> bool {
+        self.is_plainly_closed() || self.is_judging_otherwise()
+    }
+
+    const fn is_judging_otherwise(self) -> bool {
         matches!(self.mode(), Mode::Automatic | Mode::DryRun)
             && matches!(self.state(), State::Closed | State::RampingUp)
     }

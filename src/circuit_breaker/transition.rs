@@ -152,8 +152,8 @@ impl Circuit {
         let slow = self.settings.slow_ns.is_some_and(|threshold_ns| {
             outcome != Outcome::Ignored
                 && completion
-                    .latency()
-                    .is_some_and(|latency| nanos(latency) >= threshold_ns)
+                    .latency_ns()
+                    .is_some_and(|latency_ns| latency_ns >= threshold_ns)
         });
         Ended { outcome, slow }
     }

@@ -66,10 +66,11 @@ where
                 flight.set_running(true);
                 let polled = inner.poll(cx);
                 flight.set_running(false);
-                let answer = ready!(polled);
+                let mut answer = ready!(polled);
                 let verdict = flight.host().verdict(answer.as_ref());
                 flight.finish(verdict);
-                Poll::Ready(flight.host().pass(answer))
+                flight.host().pass(&mut answer);
+                Poll::Ready(answer)
             }
             StateProj::Refused { answer } => {
                 Poll::Ready(answer.take().expect("polled after it was ready"))

@@ -41,10 +41,10 @@ pub trait Judge<Res, Err>: Host {
     /// Turns a rejection into an answer.
     fn refuse(&self, rejection: Rejection) -> Result<Res, Err>;
 
-    /// Passes an answer on.
+    /// Sees an answer before it is passed on.
     #[inline]
-    fn pass(&self, answer: Result<Res, Err>) -> Result<Res, Err> {
-        answer
+    fn pass(&self, answer: &mut Result<Res, Err>) {
+        let _ = answer;
     }
 
     /// Takes note of a rejection, then refuses.

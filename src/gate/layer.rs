@@ -171,8 +171,8 @@ where
     }
 
     #[inline]
-    fn pass(&self, answer: Result<Res, Err>) -> Result<Res, Err> {
-        self.shared.refusal.pass(answer, &self.shared.scope)
+    fn pass(&self, answer: &mut Result<Res, Err>) {
+        self.shared.refusal.pass(answer, &self.shared.scope);
     }
 }
 

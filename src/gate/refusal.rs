@@ -7,11 +7,11 @@ pub trait Refusal<Res, Err> {
     /// Converts one rejection.
     fn refuse(&self, rejection: Rejection) -> Result<Res, Err>;
 
-    /// Passes an answer of the inner service on; as it is, unless you have something to add.
+    /// Sees an answer of the inner service before it is passed on; does nothing, unless you have
+    /// something to add.
     #[inline]
-    fn pass(&self, answer: Result<Res, Err>, scope: &Scope) -> Result<Res, Err> {
-        let _ = scope;
-        answer
+    fn pass(&self, answer: &mut Result<Res, Err>, scope: &Scope) {
+        let _ = (answer, scope);
     }
 }
 

@@ -6,13 +6,13 @@ use super::{Settings, Snapshot};
 use crate::{
     bulkhead::{self, QueuedBulkhead},
     circuit_breaker::CircuitBreaker,
-    clock::{Now, Tick},
+    clock::{Now, Tick, nanos},
     event::Scope,
     gate::{Completion, Handle, Policy, Queue},
     outcome::Outcome,
     rejection::Rejection,
     settings::SettingsError,
-    window::{Counts, Latency, Peak},
+    window::{Counts, Latency},
 };
 
 /// The policies of a pipeline as one, with its statistics: a handle without the types of its closures,
@@ -33,7 +33,6 @@ struct Parts {
     latency: Latency,
     /// Waits included; none if nobody can wait, and it would be the same.
     total_latency: Option<Latency>,
-    peak: Peak,
     scope: Scope,
 }
 
@@ -58,7 +57,6 @@ impl Control {
                     0 => None,
                     _ => Some(Latency::new(window).map_err(in_breaker)?),
                 },
-                peak: Peak::new(window, breaker.buckets).map_err(in_breaker)?,
                 counts,
                 scope,
             }),
@@ -103,7 +101,7 @@ impl Control {
             latency,
             total_latency: total_latency.map_or(latency, |total| (&total.quantiles(now)).into()),
             in_flight,
-            peak_in_flight: self.parts.peak.highest(u64::from(in_flight), now),
+            peak_in_flight: self.parts.counts.peak(in_flight, now),
             limit: bulkhead.limit(),
             queued: bulkhead.queued(),
         }
@@ -113,19 +111,15 @@ impl Control {
         &self.parts.counts
     }
 
-    fn observe_level(&self, now: Tick) {
-        self.parts
-            .peak
-            .observe(u64::from(self.bulkhead().in_flight()), now);
-    }
-
+    #[inline]
     fn observe_latency(&self, completion: &Completion<'_>, now: Tick) {
-        let Some(latency) = completion.latency() else {
+        let Some(latency_ns) = completion.latency_ns() else {
             return;
         };
-        self.parts.latency.record(latency, now);
+        self.parts.latency.record_ns(latency_ns, now);
         if let Some(total) = &self.parts.total_latency {
-            total.record(latency.saturating_add(completion.waited()), now);
+            let waited_ns = nanos(completion.waited());
+            total.record_ns(latency_ns.saturating_add(waited_ns), now);
         }
     }
 }
@@ -137,15 +131,15 @@ impl Policy for Control {
 
     #[inline]
     fn admit(&self, now: &Now<'_>) -> Result<Permits, Rejection> {
-        let permits = self.parts.policies.admit(now)?;
-        self.observe_level(now.tick());
-        Ok(permits)
+        self.parts.policies.admit(now)
     }
 
     #[inline]
     fn settle(&self, permits: Permits, completion: &Completion<'_>) {
         let now = completion.now().tick();
-        self.observe_level(now);
+        self.parts
+            .counts
+            .before_fall(self.bulkhead().in_flight(), now);
         // A call that was cancelled took as long as its caller had patience.
         if completion.outcome() != Outcome::Cancelled {
             self.observe_latency(completion, now);
@@ -180,9 +174,7 @@ impl Queue for Control {
     }
 
     fn admit_from(&self, place: Self::Place, now: &Now<'_>) -> Result<Permits, Rejection> {
-        let permits = self.parts.policies.admit_from(place, now)?;
-        self.observe_level(now.tick());
-        Ok(permits)
+        self.parts.policies.admit_from(place, now)
     }
 }
 

@@ -85,12 +85,9 @@ impl<Res, Err> Refusal<Res, Fault<Err>> for AsFault {
     }
 
     #[inline]
-    fn pass(&self, answer: Result<Res, Fault<Err>>, scope: &Scope) -> Result<Res, Fault<Err>> {
-        match answer {
-            Err(Fault::Rejected(rejection)) if rejection.name().is_none() => {
-                Err(Fault::Rejected(rejection.named(scope.shared_name())))
-            }
-            other => other,
+    fn pass(&self, answer: &mut Result<Res, Fault<Err>>, scope: &Scope) {
+        if let Err(Fault::Rejected(rejection)) = answer {
+            rejection.name_if_unnamed(|| scope.shared_name());
         }
     }
 }

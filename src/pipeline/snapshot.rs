@@ -37,7 +37,7 @@ pub struct Snapshot {
     /// How many calls are in flight.
     pub in_flight: u32,
     /// The most calls in flight within the window.
-    pub peak_in_flight: u64,
+    pub peak_in_flight: u32,
     /// How many calls may be in flight.
     pub limit: u32,
     /// How many calls wait.

@@ -59,6 +59,8 @@ pub enum Kind {
 
 impl Kind {
     const ALL: usize = Self::FallbackRejected as usize + 1;
+    /// The column after those of the kinds.
+    const PEAK: usize = Self::ALL;
 
     /// Returns what an outcome counts as.
     #[must_use]
@@ -117,7 +119,7 @@ impl Counts {
     pub fn new(window: Duration, buckets: u32) -> Result<Self, SettingsError> {
         let timeline = Timeline::new(window, buckets)?;
         Ok(Self {
-            ring: Ring::new(timeline, Kind::ALL),
+            ring: Ring::new(timeline, Kind::ALL + 1),
             lifetime: std::array::from_fn(|_| AtomicU64::new(0)),
         })
     }
@@ -139,6 +141,25 @@ impl Counts {
     pub fn lifetime(&self) -> Tally {
         // Relaxed: nothing else is read on the strength of these numbers.
         Tally::from_fn(|kind| self.lifetime[kind as usize].load(Ordering::Relaxed))
+    }
+
+    /// Takes note of the number of calls in flight, before it falls.
+    ///
+    /// A number is at its highest before it falls, or it is now. So this is enough, and a bucket in
+    /// which calls only run needs no note of its own: the level it had is seen by the next fall, which
+    /// is newer, or is the level now. (Hystrix samples at starts only, and shows 0 while long calls
+    /// run.)
+    pub fn before_fall(&self, in_flight: u32, now: Tick) {
+        self.ring
+            .raise(self.cursor(now), Kind::PEAK, u64::from(in_flight));
+    }
+
+    /// Returns the most calls in flight in the window that ends at `now`, given how many there are now.
+    #[must_use]
+    pub fn peak(&self, in_flight: u32, now: Tick) -> u32 {
+        let newest = self.ring.newest_at(now);
+        let highest = self.ring.visit(newest, Kind::PEAK).max().unwrap_or(0);
+        u32::try_from(highest).unwrap_or(u32::MAX).max(in_flight)
     }
 
     /// Returns the length of the window.

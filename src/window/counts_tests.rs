@@ -134,13 +134,10 @@ fn a_count_that_is_full_stays_and_spoils_nothing() {
     for _ in 0..400_000 {
         counts.record(Kind::Success, Tick::ZERO);
     }
-    assert_eq!(counts.window(Tick::ZERO).success, 1 << 16);
+    assert_eq!(counts.window(Tick::ZERO).success, (1 << 16) - 1);
     assert_eq!(counts.lifetime().success, 400_000);
     counts.record(Kind::Success, Tick::from_nanos(1_000_000));
-    assert_eq!(
-        counts.window(Tick::from_nanos(1_000_000)).success,
-        (1 << 16) + 1
-    );
+    assert_eq!(counts.window(Tick::from_nanos(1_000_000)).success, 1 << 16);
 }
 
 #[test]
@@ -187,4 +184,46 @@ fn each_call_is_counted_once() {
         (tally.calls(), tally.rejected(), tally.judged()),
         (13, 8, 3)
     );
+}
+
+#[test]
+fn calls_that_only_run_count_for_the_peak() {
+    let counts = Counts::new(10 * SECOND, 10).unwrap();
+    assert_eq!(
+        counts.peak(3, seconds(60)),
+        3,
+        "three calls run for a minute"
+    );
+    counts.before_fall(3, seconds(60));
+    assert_eq!(counts.peak(2, seconds(69)), 3, "one has ended");
+    assert_eq!(counts.peak(2, seconds(70)), 2, "the window has passed on");
+}
+
+proptest! {
+    #[test]
+    fn the_peak_is_that_of_a_naive_model(
+        steps in prop::collection::vec((any::<bool>(), 0..3_000_u64), 1..100),
+    ) {
+        let counts = Counts::new(10 * SECOND, 10).unwrap();
+        let (mut level, mut now_ms) = (0, 0);
+        // The level from each moment on.
+        let mut history = vec![(0, 0)];
+        for (rises, passes_ms) in steps {
+            now_ms += passes_ms;
+            let now = Tick::from_nanos(now_ms * 1_000_000);
+            if rises {
+                level += 1;
+            } else if level > 0 {
+                counts.before_fall(level, now);
+                level -= 1;
+            }
+            history.push((now_ms, level));
+            // The window begins with a whole bucket.
+            let begin_ms = (now_ms / 1_000 * 1_000).saturating_sub(9_000);
+            let before = history.iter().rev().find(|(at, _)| *at < begin_ms);
+            let before = before.map_or(0, |(_, level)| *level);
+            let within = history.iter().filter(|(at, _)| *at >= begin_ms).map(|(_, level)| *level);
+            prop_assert_eq!(counts.peak(level, now), within.fold(before, u32::max));
+        }
+    }
 }

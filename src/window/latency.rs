@@ -43,10 +43,14 @@ impl Latency {
     }
 
     /// Adds the latency of a call that ended at `now`.
-    #[inline]
     pub fn record(&self, latency: Duration, now: Tick) {
+        self.record_ns(nanos(latency), now);
+    }
+
+    #[inline(always)]
+    pub(crate) fn record_ns(&self, latency_ns: u64, now: Tick) {
         self.ring
-            .add(self.ring.timeline.cursor(now), cell(nanos(latency)));
+            .add(self.ring.timeline.cursor(now), cell(latency_ns));
     }
 
     /// Returns the latencies in the window that ends at `now`.

@@ -3,8 +3,8 @@
 //! One core, the [`ring`], serves all parts: a table of words whose rows are buckets of time and
 //! whose columns are what is counted. Each word holds its bucket's position and its count together, so
 //! that taking over an old bucket and counting into it are one step, and nobody ever has to clear
-//! anything. [`Counts`] counts outcomes, [`Latency`] is a histogram, [`Peak`] the highest number of
-//! calls in flight; [`Calls`] holds the last so many outcomes instead of the last so many seconds.
+//! anything. [`Counts`] counts outcomes and knows the most calls that were in flight, [`Latency`] is a
+//! histogram; [`Calls`] holds the last so many outcomes instead of the last so many seconds.
 //!
 //! What holds for all of them:
 //!
@@ -19,7 +19,6 @@ mod counts;
 mod latency;
 #[cfg(all(test, portcullis_loom))]
 mod models;
-mod peak;
 mod ring;
 
 pub(crate) use self::counts::sum_of;
@@ -27,6 +26,5 @@ pub use self::{
     calls::{Calls, LastCalls},
     counts::{Counts, Kind, Tally},
     latency::{Latency, Quantiles},
-    peak::Peak,
     ring::Cursor,
 };

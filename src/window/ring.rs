@@ -167,14 +167,17 @@ pub(super) struct Ring {
     pub(super) timeline: Timeline,
     columns: usize,
     count_bits: u32,
+    count_mask: u64,
     words: Box<[AtomicU64]>,
 }
 
 impl Ring {
     pub(super) fn new(timeline: Timeline, columns: usize) -> Self {
         let rows = timeline.buckets as usize;
+        let count_bits = (timeline.width_ns.ilog2() - 2).min(MOST_COUNT_BITS);
         Self {
-            count_bits: (timeline.width_ns.ilog2() - 2).min(MOST_COUNT_BITS),
+            count_bits,
+            count_mask: (1 << count_bits) - 1,
             timeline,
             columns,
             words: (0..rows * columns).map(|_| AtomicU64::new(0)).collect(),
@@ -184,16 +187,14 @@ impl Ring {
     /// Counts one event, unless its bucket is gone.
     #[inline(always)]
     pub(super) fn add(&self, cursor: Cursor, column: usize) {
-        let half = 1 << (self.count_bits - 1);
-        self.update(cursor, column, |count| {
-            Some(count + 1).filter(|next| *next <= half)
-        });
+        let most = self.count_mask / 2;
+        self.update(cursor, column, |count| (count < most).then_some(count + 1));
     }
 
     /// Raises the bucket's number to `level`, unless it is that high or the bucket is gone.
     #[inline(always)]
     pub(super) fn raise(&self, cursor: Cursor, column: usize, level: u64) {
-        let level = level.min(self.count_mask());
+        let level = level.min(self.count_mask);
         self.update(cursor, column, |highest| (highest < level).then_some(level));
     }
 
@@ -235,15 +236,11 @@ impl Ring {
         })
     }
 
-    const fn count_mask(&self) -> u64 {
-        (1 << self.count_bits) - 1
-    }
-
     const fn position(&self, word: u64) -> u64 {
         word >> self.count_bits
     }
 
     const fn count(&self, word: u64) -> u64 {
-        word & self.count_mask()
+        word & self.count_mask
     }
 }
