@@ -1,0 +1,91 @@
+//! The callers: an open loop, in which arrivals do not wait for answers.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::http::StatusCode;
+use portcullis::rejection::BoxError;
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::{Instant, sleep_until},
+};
+
+use crate::{
+    gateway::FALLBACK,
+    phase::Schedule,
+    tally::{Ended, Outcome},
+};
+
+/// Arrivals a second.
+pub(crate) const RATE: u32 = 200;
+
+/// Calls that may be under way at once: a safety net for the machine, above the 5 s × 200/s that
+/// the bare client can pile up. Arrivals beyond it are not sent, and counted.
+pub(crate) const MOST_OUTSTANDING: usize = 1500;
+
+/// Files that one outstanding call keeps open in this one process: both ends of the connection to
+/// the gateway, and of the one to the upstream.
+pub(crate) const FILES_A_CALL: usize = 4;
+
+/// Longer than any answer of the gateway takes, so that it is the gateway that is measured.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Sends calls on a fixed schedule, reports each when it has ended, and returns how many were not
+/// sent.
+pub(crate) async fn run(
+    gateway: SocketAddr,
+    start: Instant,
+    schedule: Schedule,
+    ended: mpsc::UnboundedSender<Ended>,
+) -> Result<u64, BoxError> {
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .retry(reqwest::retry::never())
+        .timeout(PATIENCE)
+        .build()?;
+    let places = Arc::new(Semaphore::new(MOST_OUTSTANDING));
+    let mut unsent = 0;
+    for arrival in 0..schedule.seconds() * u64::from(RATE) {
+        // From the start, not from the last arrival: lateness must not add up.
+        let offset = Duration::from_secs(arrival) / RATE;
+        let due = start + offset;
+        sleep_until(due).await;
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            unsent += 1;
+            continue;
+        };
+        let request = client.get(format!("http://{gateway}/items/{arrival}"));
+        let while_down = schedule.phase_at(offset.as_secs()).is_down();
+        let ended = ended.clone();
+        tokio::spawn(async move {
+            let (outcome, by_fallback) = call(request).await;
+            // Nobody listens any more once the run is over.
+            let _ = ended.send(Ended {
+                outcome,
+                by_fallback,
+                while_down,
+                // From when it was due: a generator that lags must not flatter the gateway.
+                latency: due.elapsed(),
+            });
+            drop(place);
+        });
+    }
+    Ok(unsent)
+}
+
+async fn call(request: reqwest::RequestBuilder) -> (Outcome, bool) {
+    let Ok(response) = request.send().await else {
+        return (Outcome::Failure, false);
+    };
+    let status = response.status();
+    let why = response.headers().get(FALLBACK).cloned();
+    let outcome = match why.as_ref().map(|why| why.to_str()) {
+        Some(why) => Outcome::from_label(why.unwrap_or_default()),
+        None if status == StatusCode::GATEWAY_TIMEOUT => Outcome::Timeout,
+        None if status.is_success() => Outcome::Success,
+        None => Outcome::Failure,
+    };
+    match response.bytes().await {
+        Ok(_) => (outcome, why.is_some()),
+        Err(_) => (Outcome::Failure, false),
+    }
+}

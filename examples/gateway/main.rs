@@ -1,0 +1,140 @@
+//! A gateway whose upstream goes through all kinds of trouble: slow, failing, hanging, gone.
+//!
+//! Everything runs in this one process over real HTTP on loopback: callers → gateway → upstream.
+//! [`guard`] shows how portcullis is used; the rest is there to break things and to measure.
+//!
+//! ```text
+//! cargo run --release --example gateway
+//! cargo run --release --example gateway -- --help
+//! ```
+
+mod client;
+mod gateway;
+mod guard;
+mod lane;
+mod load;
+mod options;
+mod phase;
+mod report;
+mod tally;
+mod upstream;
+
+use std::{process::ExitCode, time::Duration};
+
+use portcullis::rejection::BoxError;
+use tokio::time::{Instant, sleep_until};
+
+use self::{
+    guard::Guard,
+    lane::{Figures, Lane},
+    options::{HELP, Options},
+    phase::Schedule,
+    report::{Json, Summary},
+};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("gateway: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), BoxError> {
+    let options = Options::parse(std::env::args().skip(1))?;
+    if options.help {
+        println!("{HELP}");
+        return Ok(());
+    }
+    let schedule = options.schedule();
+    let mut json = Json::create(options.json.as_deref())?;
+    // The first lane is the one that the lines are about.
+    let mut lanes = Vec::new();
+    if !options.unguarded {
+        lanes.push(Lane::start(Some(Guard::new(schedule)?)).await?);
+    }
+    if options.unguarded || options.wants_run() {
+        lanes.push(Lane::start(None).await?);
+    }
+    if options.wants_run() {
+        make_room_for_files()?;
+        let summary = run_over(&mut lanes, schedule, &mut json).await?;
+        report::print_summary(&summary);
+        json.summary(&summary)?;
+        summary.guarded.as_ref().map_or(Ok(()), check)?;
+    }
+    if options.serve {
+        println!("{}  (Ctrl-C ends)", lanes[0].url());
+        tokio::signal::ctrl_c().await?;
+        println!("shutting down");
+    }
+    for lane in lanes {
+        lane.shut_down().await?;
+    }
+    Ok(())
+}
+
+/// Unguarded, a hanging upstream makes this process keep more files open than many systems allow
+/// a process unasked.
+fn make_room_for_files() -> Result<(), BoxError> {
+    let wanted = (load::MOST_OUTSTANDING * load::FILES_A_CALL) as u64 + 1000;
+    let allowed = rlimit::increase_nofile_limit(wanted)?;
+    if allowed < wanted {
+        eprintln!("gateway: only {allowed} open files are allowed; the unguarded run may suffer");
+    }
+    Ok(())
+}
+
+/// Runs the same load and faults over all lanes at the same time.
+async fn run_over(
+    lanes: &mut [Lane],
+    schedule: Schedule,
+    json: &mut Json,
+) -> Result<Summary, BoxError> {
+    report::print_header(schedule, lanes.len());
+    let start = Instant::now();
+    let mut courses: Vec<_> = lanes
+        .iter_mut()
+        .map(|lane| lane.run(start, schedule))
+        .collect();
+    for number in 0..schedule.seconds() {
+        let phase = schedule.phase_at(number);
+        for course in &mut courses {
+            course.enter(phase).await?;
+        }
+        sleep_until(start + Duration::from_secs(number + 1)).await;
+        let seconds: Vec<_> = courses
+            .iter_mut()
+            .map(|course| course.second(phase))
+            .collect();
+        report::print_second(number, phase, &seconds);
+        json.second(number, phase, &seconds[0])?;
+    }
+    let mut summary = Summary::new(schedule);
+    for course in courses {
+        let figures = match course.is_guarded() {
+            true => &mut summary.guarded,
+            false => &mut summary.unguarded,
+        };
+        *figures = Some(course.finish().await?);
+    }
+    Ok(summary)
+}
+
+/// Fails if the guard did not do its work.
+fn check(guarded: &Figures) -> Result<(), BoxError> {
+    if guarded.times_opened == 0 {
+        return Err("the circuit did not open while the upstream was down".into());
+    }
+    if guarded.fallback == 0 {
+        return Err("the fallback was never served".into());
+    }
+    if guarded.final_state != "closed" {
+        let state = guarded.final_state;
+        return Err(format!("the circuit did not recover: it is {state} at the end").into());
+    }
+    Ok(())
+}
