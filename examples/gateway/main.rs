@@ -11,6 +11,7 @@
 mod client;
 mod gateway;
 mod guard;
+mod json;
 mod lane;
 mod load;
 mod options;
@@ -26,10 +27,11 @@ use tokio::time::{Instant, sleep_until};
 
 use self::{
     guard::Guard,
+    json::Json,
     lane::{Figures, Lane},
     options::{HELP, Options},
     phase::Schedule,
-    report::{Json, Summary},
+    report::Summary,
 };
 
 #[tokio::main]

@@ -45,7 +45,7 @@ pub(crate) struct Upstream {
 
 enum Door {
     /// Listening, until the sender is dropped.
-    Open(#[expect(dead_code, reason = "dropped to close")] oneshot::Sender<()>),
+    Open(oneshot::Sender<()>),
     /// Bound but not listening: connections are refused, and the port stays ours meanwhile.
     Shut(TcpSocket),
     /// Only while one becomes the other.
