@@ -7,15 +7,15 @@ use serde::Serialize;
 use tokio::{
     sync::mpsc::{self, UnboundedReceiver},
     task::JoinHandle,
-    time::{Instant, timeout},
+    time::timeout,
 };
 
 use crate::{
     client::{self, Hits},
     gateway::Gateway,
     guard::Guard,
-    load,
-    phase::{Phase, Schedule},
+    load::{self, Plan},
+    phase::Phase,
     tally::{Ended, Tally},
     upstream::Upstream,
 };
@@ -84,11 +84,11 @@ impl Lane {
     }
 
     /// Starts the load.
-    pub(crate) fn run(&mut self, start: Instant, schedule: Schedule) -> Course<'_> {
+    pub(crate) fn run(&mut self, plan: Plan) -> Course<'_> {
         // Unbounded, since calls must not wait for the report; no more lies in it than ends in a
         // second.
         let (sender, ended) = mpsc::unbounded_channel();
-        let load = load::run(self.gateway.address(), start, schedule, sender);
+        let load = load::run(self.gateway.address(), plan, sender);
         Course {
             ended,
             load: tokio::spawn(load),

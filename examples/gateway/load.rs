@@ -18,13 +18,37 @@ use crate::{
 /// Arrivals a second.
 pub(crate) const RATE: u32 = 200;
 
-/// Calls that may be under way at once: a safety net for the machine, above the 5 s × 200/s that
-/// the bare client can pile up. Arrivals beyond it are not sent, and counted.
-pub(crate) const MOST_OUTSTANDING: usize = 1500;
+/// When to send what.
+#[derive(Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) start: Instant,
+    pub(crate) schedule: Schedule,
+    /// Calls that may be under way at once: a safety net for the machine, above the 5 s × 200/s
+    /// that the bare client can pile up. Arrivals beyond it are not sent, and counted.
+    pub(crate) most_outstanding: usize,
+}
 
-/// Files that one outstanding call keeps open in this one process: both ends of the connection to
-/// the gateway, and of the one to the upstream.
-pub(crate) const FILES_A_CALL: usize = 4;
+impl Plan {
+    /// Plans for `lanes` of load in this process.
+    ///
+    /// Unguarded, a hanging upstream makes it keep more files open than many systems allow unasked,
+    /// so this asks; and where they may not be had it lowers the safety net.
+    pub(crate) fn new(schedule: Schedule, lanes: usize) -> Result<Self, BoxError> {
+        const MOST_OUTSTANDING: usize = 1500;
+        /// Both ends of the connection to the gateway, and of the one to the upstream.
+        const FILES_A_CALL: usize = 4;
+        /// For everything else, and for connections that are about to be closed.
+        const OTHER_FILES: usize = 200;
+        let wanted = lanes * FILES_A_CALL * MOST_OUTSTANDING + OTHER_FILES;
+        let files = rlimit::increase_nofile_limit(wanted as u64)? as usize;
+        let affordable = files.saturating_sub(OTHER_FILES) / (lanes * FILES_A_CALL);
+        Ok(Self {
+            start: Instant::now(),
+            schedule,
+            most_outstanding: affordable.min(MOST_OUTSTANDING),
+        })
+    }
+}
 
 /// Longer than any answer of the gateway takes, so that it is the gateway that is measured.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -33,8 +57,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// sent.
 pub(crate) async fn run(
     gateway: SocketAddr,
-    start: Instant,
-    schedule: Schedule,
+    plan: Plan,
     ended: mpsc::UnboundedSender<Ended>,
 ) -> Result<u64, BoxError> {
     let client = reqwest::Client::builder()
@@ -42,19 +65,19 @@ pub(crate) async fn run(
         .retry(reqwest::retry::never())
         .timeout(PATIENCE)
         .build()?;
-    let places = Arc::new(Semaphore::new(MOST_OUTSTANDING));
+    let places = Arc::new(Semaphore::new(plan.most_outstanding));
     let mut unsent = 0;
-    for arrival in 0..schedule.seconds() * u64::from(RATE) {
+    for arrival in 0..plan.schedule.seconds() * u64::from(RATE) {
         // From the start, not from the last arrival: lateness must not add up.
         let offset = Duration::from_secs(arrival) / RATE;
-        let due = start + offset;
+        let due = plan.start + offset;
         sleep_until(due).await;
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
             unsent += 1;
             continue;
         };
         let request = client.get(format!("http://{gateway}/items/{arrival}"));
-        let while_down = schedule.phase_at(offset.as_secs()).is_down();
+        let while_down = plan.schedule.phase_at(offset.as_secs()).is_down();
         let ended = ended.clone();
         tokio::spawn(async move {
             let (outcome, by_fallback) = call(request).await;

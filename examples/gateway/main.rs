@@ -23,14 +23,14 @@ mod upstream;
 use std::{process::ExitCode, time::Duration};
 
 use portcullis::rejection::BoxError;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep_until;
 
 use self::{
     guard::Guard,
     json::Json,
     lane::{Figures, Lane},
+    load::Plan,
     options::{HELP, Options},
-    phase::Schedule,
     report::Summary,
 };
 
@@ -62,8 +62,8 @@ async fn run() -> Result<(), BoxError> {
         lanes.push(Lane::start(None).await?);
     }
     if options.wants_run() {
-        make_room_for_files()?;
-        let summary = run_over(&mut lanes, schedule, &mut json).await?;
+        let plan = Plan::new(schedule, lanes.len())?;
+        let summary = run_over(&mut lanes, plan, &mut json).await?;
         report::print_summary(&summary);
         json.summary(&summary)?;
         summary.guarded.as_ref().map_or(Ok(()), check)?;
@@ -79,29 +79,13 @@ async fn run() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Unguarded, a hanging upstream makes this process keep more files open than many systems allow
-/// a process unasked.
-fn make_room_for_files() -> Result<(), BoxError> {
-    let wanted = (load::MOST_OUTSTANDING * load::FILES_A_CALL) as u64 + 1000;
-    let allowed = rlimit::increase_nofile_limit(wanted)?;
-    if allowed < wanted {
-        eprintln!("gateway: only {allowed} open files are allowed; the unguarded run may suffer");
-    }
-    Ok(())
-}
-
 /// Runs the same load and faults over all lanes at the same time.
-async fn run_over(
-    lanes: &mut [Lane],
-    schedule: Schedule,
-    json: &mut Json,
-) -> Result<Summary, BoxError> {
+async fn run_over(lanes: &mut [Lane], plan: Plan, json: &mut Json) -> Result<Summary, BoxError> {
+    let Plan {
+        start, schedule, ..
+    } = plan;
     report::print_header(schedule, lanes.len());
-    let start = Instant::now();
-    let mut courses: Vec<_> = lanes
-        .iter_mut()
-        .map(|lane| lane.run(start, schedule))
-        .collect();
+    let mut courses: Vec<_> = lanes.iter_mut().map(|lane| lane.run(plan)).collect();
     for number in 0..schedule.seconds() {
         let phase = schedule.phase_at(number);
         for course in &mut courses {
@@ -115,7 +99,7 @@ async fn run_over(
         report::print_second(number, phase, &seconds);
         json.second(number, phase, &seconds[0])?;
     }
-    let mut summary = Summary::new(schedule);
+    let mut summary = Summary::new(plan);
     for course in courses {
         let figures = match course.is_guarded() {
             true => &mut summary.guarded,

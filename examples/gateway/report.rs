@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{
     lane::{Figures, Second},
-    load::{MOST_OUTSTANDING, RATE},
+    load::{Plan, RATE},
     phase::{Phase, Schedule},
 };
 
@@ -14,17 +14,19 @@ pub(crate) struct Summary {
     pub(crate) seconds: u64,
     pub(crate) seconds_down: u64,
     pub(crate) calls_per_second: u32,
+    pub(crate) most_outstanding: usize,
     pub(crate) guarded: Option<Figures>,
     pub(crate) unguarded: Option<Figures>,
 }
 
 impl Summary {
     /// Creates one without figures.
-    pub(crate) fn new(schedule: Schedule) -> Self {
+    pub(crate) fn new(plan: Plan) -> Self {
         Self {
-            seconds: schedule.seconds(),
-            seconds_down: schedule.seconds_down(),
+            seconds: plan.schedule.seconds(),
+            seconds_down: plan.schedule.seconds_down(),
             calls_per_second: RATE,
+            most_outstanding: plan.most_outstanding,
             guarded: None,
             unguarded: None,
         }
@@ -120,7 +122,10 @@ pub(crate) fn print_summary(summary: &Summary) {
         .map(|f| f.unsent)
         .sum();
     if unsent > 0 {
-        println!("{unsent} calls were not sent: {MOST_OUTSTANDING} were under way already.");
+        println!(
+            "{unsent} calls were not sent, because {} were under way already.",
+            summary.most_outstanding
+        );
     }
 }
 
