@@ -12,5 +12,8 @@ pub mod outcome;
 pub mod rejection;
 
 pub mod event;
+pub mod window;
 
 pub mod gate;
+
+pub mod circuit_breaker;

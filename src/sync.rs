@@ -6,12 +6,14 @@
 #[cfg(not(portcullis_loom))]
 pub(crate) use parking_lot::Mutex;
 #[cfg(not(portcullis_loom))]
-pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 #[cfg(portcullis_loom)]
 pub(crate) use self::model::Mutex;
 #[cfg(portcullis_loom)]
-pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use loom::sync::atomic::fence;
+#[cfg(portcullis_loom)]
+pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 #[cfg(portcullis_loom)]
 mod model {
@@ -28,4 +30,14 @@ mod model {
             self.0.lock().expect("a model holds no lock across a panic")
         }
     }
+}
+
+/// Orders the `SeqCst` access before it and those after it, for loom only.
+///
+/// loom treats `SeqCst` accesses as acquire and release and only its fences as sequentially consistent,
+/// so the models get a fence where the language needs none.
+#[inline]
+pub(crate) fn sequenced() {
+    #[cfg(portcullis_loom)]
+    fence(Ordering::SeqCst);
 }

@@ -96,6 +96,8 @@ pub enum Cause {
     ProbesFailed,
     /// The probes came to no verdict in the time the half-open state may last.
     HalfOpenTimedOut,
+    /// The ramp-up after closing is over.
+    RampedUp,
     /// An operator asked for it.
     Manual,
 }
@@ -112,6 +114,7 @@ impl fmt::Display for Cause {
             Self::ProbesSucceeded => f.write_str("enough probes succeeded"),
             Self::ProbesFailed => f.write_str("too many probes failed"),
             Self::HalfOpenTimedOut => f.write_str("no verdict of the probes in time"),
+            Self::RampedUp => f.write_str("ramp-up is over"),
             Self::Manual => f.write_str("asked for"),
         }
     }

@@ -35,6 +35,18 @@ impl<G: Host> Flight<G> {
         Ok(Self::new(host, permit, admitted, Duration::ZERO))
     }
 
+    /// Asks the policy on behalf of code that settles the flight by itself.
+    pub(crate) fn by_hand(host: G) -> Result<Self, Rejection> {
+        match Self::admit(host.clone()) {
+            // From here on, a panic is the call's.
+            Ok(flight) => Ok(flight.running()),
+            Err(rejection) => {
+                host.refused(&rejection);
+                Err(rejection)
+            }
+        }
+    }
+
     /// Takes off with a permit that was got by other means.
     pub(super) const fn new(
         host: G,

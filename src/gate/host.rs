@@ -4,6 +4,7 @@ use std::pin::Pin;
 
 use super::{Flight, Policy, ResponseFuture};
 use crate::{
+    clock::Now,
     event::{Event, Scope},
     outcome::{Classify, ErrorsAsFailures, Verdict},
     rejection::Rejection,
@@ -21,6 +22,15 @@ pub trait Host: Clone {
 
     /// Returns name, clock and observers.
     fn scope(&self) -> &Scope;
+
+    /// Tells policy and observers of a call that was refused for good.
+    fn refused(&self, rejection: &Rejection) {
+        let now = Now::of(self.scope().clock());
+        self.policy().refused(rejection, &now);
+        self.scope().tell(&Event::Rejected {
+            reason: rejection.reason(),
+        });
+    }
 }
 
 /// A host that understands one kind of answer.
@@ -31,11 +41,9 @@ pub trait Judge<Res, Err>: Host {
     /// Turns a rejection into an answer.
     fn refuse(&self, rejection: Rejection) -> Result<Res, Err>;
 
-    /// Tells the observers of a rejection, then refuses.
+    /// Takes note of a rejection, then refuses.
     fn reject(&self, rejection: Rejection) -> Result<Res, Err> {
-        self.scope().tell(&Event::Rejected {
-            reason: rejection.reason(),
-        });
+        self.refused(&rejection);
         self.refuse(rejection)
     }
 }

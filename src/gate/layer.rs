@@ -129,7 +129,7 @@ impl<P: Policy, C, R> GateLayer<P, C, R> {
     ///
     /// The policy's [`Rejection`].
     pub fn admit(&self) -> Result<Flight<Self>, Rejection> {
-        Flight::admit(self.clone()).map(Flight::running)
+        Flight::by_hand(self.clone())
     }
 }
 

@@ -55,6 +55,11 @@ pub trait Policy {
         drop(permit);
     }
 
+    /// Takes note of a call that this policy, or one beside it, refused for good.
+    fn refused(&self, rejection: &Rejection, now: &Now<'_>) {
+        let _ = (rejection, now);
+    }
+
     /// Returns whether the policy is sure to refuse now, so that the inner service need not be made
     /// ready first.
     ///
@@ -155,6 +160,12 @@ impl<P: Policy> Policy for Option<P> {
         }
     }
 
+    fn refused(&self, rejection: &Rejection, now: &Now<'_>) {
+        if let Some(policy) = self {
+            policy.refused(rejection, now);
+        }
+    }
+
     fn is_shut(&self, now: &Now<'_>) -> bool {
         self.as_ref().is_some_and(|policy| policy.is_shut(now))
     }
@@ -184,6 +195,11 @@ impl<A: Policy, B: Policy> Policy for (A, B) {
     fn withdraw(&self, (first, last): Self::Permit) {
         self.1.withdraw(last);
         self.0.withdraw(first);
+    }
+
+    fn refused(&self, rejection: &Rejection, now: &Now<'_>) {
+        self.0.refused(rejection, now);
+        self.1.refused(rejection, now);
     }
 
     fn is_shut(&self, now: &Now<'_>) -> bool {
@@ -219,6 +235,12 @@ impl<A: Policy, B: Policy, C: Policy> Policy for (A, B, C) {
         self.2.withdraw(last);
         self.1.withdraw(second);
         self.0.withdraw(first);
+    }
+
+    fn refused(&self, rejection: &Rejection, now: &Now<'_>) {
+        self.0.refused(rejection, now);
+        self.1.refused(rejection, now);
+        self.2.refused(rejection, now);
     }
 
     fn is_shut(&self, now: &Now<'_>) -> bool {

@@ -1,0 +1,315 @@
+//! The circuit breaker: the state word, the times and the record, put together.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::{
+    Settings,
+    record::Record,
+    settings::Checked,
+    state::{Role, Word},
+    streak::Streak,
+    times::Times,
+};
+use crate::{
+    clock::Now,
+    event::{Cause, Event, Mode, Scope, State},
+    gate::{Completion, Flight, GateLayer, Handle, Judge, Policy, call},
+    rejection::Rejection,
+    settings::SettingsError,
+    sync::{AtomicU32, AtomicU64, Ordering},
+    window::{Counts, Kind, Tally},
+};
+
+/// A circuit breaker; clones are the same circuit.
+///
+/// See the [module docs](super).
+#[derive(Clone)]
+pub struct CircuitBreaker {
+    circuit: Arc<Circuit>,
+}
+
+/// **Ordering.** The word is exchanged in `AcqRel` and read in `Acquire`: whoever sees a generation sees
+/// its time, and the window as it was cleared for it. The other numbers are relaxed: they are read for a
+/// transition and belong to none.
+pub(super) struct Circuit {
+    pub(super) word: AtomicU64,
+    pub(super) times: Times,
+    pub(super) record: Record,
+    pub(super) streak: Streak,
+    /// How often the circuit opened since it was closed.
+    pub(super) openings: AtomicU32,
+    /// Until when the dependency asked to be left alone.
+    pub(super) asked_until: AtomicU64,
+    /// Numbers the calls of a ramp-up.
+    pub(super) ramp: AtomicU32,
+    pub(super) settings: Checked,
+    pub(super) scope: Scope,
+}
+
+/// What a call holds while it runs: its generation and its role in it.
+#[derive(Debug)]
+pub struct CircuitPermit {
+    pub(super) generation: u32,
+    pub(super) role: Role,
+}
+
+/// Numbers of calls, in the window and since the beginning.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted {
+    /// In the window that is judged.
+    pub window: Tally,
+    /// Since the circuit was made.
+    pub lifetime: Tally,
+}
+
+impl CircuitBreaker {
+    /// Creates a closed circuit without a name.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of its range.
+    pub fn new(settings: Settings) -> Result<Self, SettingsError> {
+        Self::scoped(settings, Scope::new())
+    }
+
+    /// Creates a closed circuit with a name, a clock and observers.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of its range.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "settings are made to be given away"
+    )]
+    pub fn scoped(settings: Settings, scope: Scope) -> Result<Self, SettingsError> {
+        Self::over(Record::new(&settings)?, &settings, scope)
+    }
+
+    /// Creates a circuit that counts where others look too.
+    pub(crate) fn counting(
+        settings: &Settings,
+        scope: Scope,
+        counts: Arc<Counts>,
+    ) -> Result<Self, SettingsError> {
+        Self::over(Record::shared(settings, counts)?, settings, scope)
+    }
+
+    fn over(record: Record, settings: &Settings, scope: Scope) -> Result<Self, SettingsError> {
+        let circuit = Circuit {
+            word: AtomicU64::new(Word::new(settings.mode).0),
+            times: Times::new(scope.clock().now()),
+            record,
+            streak: Streak::new(),
+            openings: AtomicU32::new(0),
+            asked_until: AtomicU64::new(0),
+            ramp: AtomicU32::new(0),
+            settings: settings.check()?,
+            scope,
+        };
+        Ok(Self {
+            circuit: Arc::new(circuit),
+        })
+    }
+
+    /// Returns a layer for this circuit alone; all services it makes share the circuit.
+    #[must_use]
+    pub fn layer(&self) -> GateLayer<Self> {
+        GateLayer::new(self.clone()).scoped(self.circuit.scope.clone())
+    }
+
+    /// Admits a call; settle the flight with its outcome.
+    ///
+    /// # Errors
+    ///
+    /// Why the call is refused, and when to come again.
+    pub fn admit(&self) -> Result<Flight<Self>, Rejection> {
+        Flight::by_hand(self.clone())
+    }
+
+    /// Runs a future behind the circuit; its errors are failures.
+    ///
+    /// # Errors
+    ///
+    /// The future's error, or the rejection.
+    ///
+    /// # Cancel safety
+    ///
+    /// A call that is dropped counts as cancelled, and gives the place of a probe back.
+    pub async fn call<Res, Err>(
+        &self,
+        future: impl Future<Output = Result<Res, Err>>,
+    ) -> Result<Res, Err>
+    where
+        Err: From<Rejection> + 'static,
+    {
+        call(self.clone(), future).await
+    }
+
+    /// Runs a function behind the circuit; its errors are failures.
+    ///
+    /// # Errors
+    ///
+    /// The function's error, or the rejection.
+    ///
+    /// # Panics
+    ///
+    /// As the function does; that counts as a failure.
+    pub fn call_blocking<Res, Err>(
+        &self,
+        function: impl FnOnce() -> Result<Res, Err>,
+    ) -> Result<Res, Err>
+    where
+        Err: From<Rejection> + 'static,
+    {
+        let flight = self.admit()?;
+        let answer = function();
+        flight.settle(self.verdict(answer.as_ref()));
+        answer
+    }
+
+    /// Opens the circuit, for as long as if a rule had done it.
+    pub fn trip(&self) {
+        let now = self.circuit.scope.clock().now();
+        self.circuit
+            .move_on(|word| Some((word.opened(), Cause::Manual)), now);
+    }
+
+    /// Closes the circuit, without a ramp-up, and forgets the window. Counts for life stay.
+    pub fn reset(&self) {
+        let now = self.circuit.scope.clock().now();
+        self.circuit
+            .move_on(|word| Some((word.closed(false), Cause::Manual)), now);
+    }
+
+    /// Sets who decides: the rules, or you. The state below stays as it is.
+    pub fn set_mode(&self, mode: Mode) {
+        let next = |word| Some(Word(word).with_mode(mode).0);
+        let before = self
+            .circuit
+            .word
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
+        let from = before.map_or(mode, |word| Word(word).mode());
+        if from != mode {
+            self.circuit.scope.tell(&Event::Mode { from, to: mode });
+        }
+    }
+
+    /// Returns the state. An open circuit stays open until a call comes to probe it.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.circuit.load().state()
+    }
+
+    /// Returns who decides.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.circuit.load().mode()
+    }
+
+    /// Returns how long the circuit will stay open, or none if it is not open.
+    #[must_use]
+    pub fn remaining_open(&self) -> Option<Duration> {
+        let word = self.circuit.load();
+        let end = self.circuit.times.of(word.generation())?;
+        (word.state() == State::Open).then(|| end.since(self.circuit.scope.clock().now()))
+    }
+
+    /// Returns how many calls ended how.
+    #[must_use]
+    pub fn counts(&self) -> Counted {
+        Counted {
+            window: self
+                .circuit
+                .record
+                .window(&Now::of(self.circuit.scope.clock())),
+            lifetime: self.circuit.record.lifetime(),
+        }
+    }
+
+    /// Returns how many calls failed in a row, if a rule counts them.
+    #[must_use]
+    pub fn consecutive_failures(&self) -> u32 {
+        self.circuit.streak.get(self.circuit.load().generation())
+    }
+}
+
+impl Handle for CircuitBreaker {
+    fn own_scope(&self) -> &Scope {
+        &self.circuit.scope
+    }
+}
+
+impl Policy for CircuitBreaker {
+    type Permit = CircuitPermit;
+
+    #[inline]
+    fn admit(&self, now: &Now<'_>) -> Result<CircuitPermit, Rejection> {
+        let word = self.circuit.load();
+        if word.is_plainly_closed() {
+            return Ok(CircuitPermit {
+                generation: word.generation(),
+                role: Role::Judged,
+            });
+        }
+        self.circuit.admit(word, now)
+    }
+
+    #[inline]
+    fn settle(&self, permit: CircuitPermit, completion: &Completion<'_>) {
+        let circuit = &*self.circuit;
+        let ended = circuit.ended(completion);
+        // Before the word, so that a window cleared for another generation is not written to.
+        let place = circuit.record.place(completion.now());
+        let word = circuit.load();
+        if word.generation() != permit.generation {
+            return circuit.record.count_for_life(ended);
+        }
+        if let Some(asked) = completion.retry_after() {
+            circuit.leave_alone(asked, completion.now().tick());
+        }
+        match permit.role {
+            Role::Judged if word.is_judging() => {
+                circuit.judge(word, place, ended, completion.now())
+            }
+            Role::Judged | Role::Bystander => circuit.record.count(place, ended),
+            Role::Probe => circuit.report(permit.generation, place, ended, completion.now()),
+        }
+    }
+
+    fn withdraw(&self, permit: CircuitPermit) {
+        if permit.role == Role::Probe {
+            let give_back = |word| {
+                let word = Word(word);
+                let is_mine = word.generation() == permit.generation;
+                is_mine.then(|| word.without_probe().0)
+            };
+            let word = &self.circuit.word;
+            let _ = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, give_back);
+        }
+    }
+
+    fn refused(&self, rejection: &Rejection, now: &Now<'_>) {
+        let kind = Kind::of_rejection(rejection.reason());
+        self.circuit.record.count_refusal(kind, now);
+    }
+
+    #[inline]
+    fn is_shut(&self, now: &Now<'_>) -> bool {
+        let word = self.circuit.load();
+        !word.is_plainly_closed() && self.circuit.is_shut(word, now)
+    }
+
+    #[inline]
+    fn needs_latency(&self) -> bool {
+        self.circuit.settings.slow_ns.is_some()
+    }
+}
+
+impl fmt::Debug for CircuitBreaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CircuitBreaker")
+            .field("name", &self.circuit.scope.name())
+            .field("word", &self.circuit.load())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,91 @@
+//! Circuit breaker: stops calling a dependency that fails, and probes whether it recovered.
+//!
+//! A **closed** circuit admits calls and judges their outcomes: it trips when the share of failures or of
+//! slow calls, or the number of failures in a row, reaches its threshold; every outcome is judged at once.
+//! An **open** circuit refuses calls with a [`Rejection`](crate::rejection::Rejection) that says when to
+//! come again. After the open time the first call makes it **half-open**: a few probes are admitted, and
+//! close or re-open it as soon as their verdict is certain. After closing it may **ramp up**.
+//!
+//! Circuits need no background task: times are looked at when a call comes.
+//!
+//! # Examples
+//!
+//! With Tower, and the defaults:
+//!
+//! ```
+//! use portcullis::{circuit_breaker::{self, CircuitBreaker, State}, rejection::{BoxError, Rejection}};
+//! use tower::{Service, ServiceBuilder, ServiceExt};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! let breaker = CircuitBreaker::new(circuit_breaker::Settings::default())?;
+//! let mut service = ServiceBuilder::new()
+//!     .layer(breaker.layer())
+//!     .service_fn(async |()| Err::<(), _>(BoxError::from("connection refused")));
+//!
+//! for _ in 0..20 {
+//!     service.ready().await?.call(()).await.unwrap_err();
+//! }
+//! assert_eq!(breaker.state(), State::Open);
+//! let error = service.ready().await?.call(()).await.unwrap_err();
+//! let rejection = Rejection::find(&*error).ok_or("refused")?;
+//! assert!(rejection.is_circuit_open() && rejection.retry_after().is_some());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Without Tower, with settings:
+//!
+//! ```
+//! use portcullis::{circuit_breaker::{self, CircuitBreaker, State, Window}, outcome::Outcome};
+//! use std::time::Duration;
+//!
+//! let settings = circuit_breaker::Settings::default()
+//!     .window(Window::Last(100))
+//!     .failure_rate(0.2)
+//!     .slow_calls(Duration::from_millis(800), 0.5)
+//!     .consecutive_failures(5)
+//!     .open_for(Duration::from_secs(2))
+//!     .open_growth(2.0, Duration::from_secs(30))
+//!     .probes(10, 0.3);
+//! let breaker = CircuitBreaker::new(settings)?;
+//!
+//! for _ in 0..5 {
+//!     breaker.admit()?.settle(Outcome::Failure);
+//! }
+//! assert_eq!(breaker.state(), State::Open);
+//! breaker.reset();
+//! assert_eq!(breaker.state(), State::Closed);
+//! # Ok::<_, portcullis::rejection::BoxError>(())
+//! ```
+//!
+//! # What counts
+//!
+//! Ignored and cancelled calls say nothing, but a cancelled call that had lasted longer than the slow-call
+//! threshold counts as slow: a dependency that hangs behind somebody's outer timeout must trip the
+//! circuit. A panic counts as a failure. An outcome that comes after the state has changed counts for life
+//! only. A cancelled or ignored probe gives its place to another.
+//!
+//! # Source
+//!
+//! The three states are Nygard's (*Release It!*, 2007), the defaults Hystrix's. Hystrix decides twice a
+//! second on a snapshot and counts its own rejections as failures; here each outcome decides, and
+//! rejections are not outcomes.
+
+mod breaker;
+#[cfg(all(test, portcullis_loom))]
+mod models;
+mod open_time;
+mod record;
+mod rule;
+mod settings;
+mod state;
+mod streak;
+mod times;
+mod transition;
+
+pub use self::{
+    breaker::{CircuitBreaker, CircuitPermit, Counted},
+    settings::{Settings, SlowCalls, Window},
+};
+pub use crate::event::{Cause, Mode, State};

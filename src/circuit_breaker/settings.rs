@@ -1,0 +1,329 @@
+//! What a circuit breaker can be told, and what that means in integers.
+
+use std::time::Duration;
+
+use super::{
+    open_time::OpenTime,
+    rule::{Rule, Rules},
+};
+use crate::{
+    event::Mode,
+    ratio::Ratio,
+    settings::{self, LONGEST, SettingsError},
+    window::{Calls, Counts},
+};
+
+/// What a circuit breaker remembers of the calls, to judge them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
+pub enum Window {
+    /// The calls that ended within this time, from 1 ms a bucket to a day.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    Over(Duration),
+    /// The last calls, however old: from 1 to 10,000.
+    Last(u32),
+}
+
+/// When a call is slow, and how many may be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields)
+)]
+pub struct SlowCalls {
+    /// A call that takes this long or longer is slow: from 1 ns to a year.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub threshold: Duration,
+    /// The share of slow calls that trips the circuit: more than 0, at most 1.
+    pub rate: f64,
+}
+
+/// Settings of a [`CircuitBreaker`](super::CircuitBreaker).
+///
+/// They are checked when the breaker is built; an error names the field.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+#[non_exhaustive]
+pub struct Settings {
+    /// What is remembered of the calls. Default: 10 s, long enough for 20 calls of a dependency that
+    /// is called twice a second, and short enough to forget an incident in the time of one retry by
+    /// hand.
+    pub window: Window,
+    /// Into how many buckets a window of time is cut, from 1 to 256. It forgets a bucket at a time.
+    /// Default: 10, Hystrix's number.
+    pub buckets: u32,
+    /// The share of failed calls that trips the circuit: more than 0, at most 1. Default: 0.5.
+    pub failure_rate: Option<f64>,
+    /// The share of slow calls that trips the circuit. Default: none, since only you know what is slow.
+    pub slow_calls: Option<SlowCalls>,
+    /// How many calls a rate is judged on at least, from 1 to 1,000,000, and at most the length of a
+    /// window of calls. Default: 20; then noise of 5 % trips by chance once in 100 million looks.
+    pub minimum_calls: u32,
+    /// How many failures in a row trip the circuit, from 1. Default: none.
+    pub consecutive_failures: Option<u32>,
+    /// How long the circuit stays open, from 1 ms to a year. Default: 5 s, Hystrix's number.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub open_for: Duration,
+    /// By what the open time is multiplied each time the circuit opens again without having closed,
+    /// from 1 to 100. Default: 1, no growth.
+    pub open_growth: f64,
+    /// The longest open time, also for growth and for a retry-after of the dependency, from
+    /// `open_for` to a year. Default: a minute, after which an operator wants to see a probe.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub open_for_max: Duration,
+    /// The largest part of the open time that is added to it by chance, from 0 to 1, so that many
+    /// clients do not probe at the same moment. Default: 0.1.
+    pub open_jitter: f64,
+    /// How many probes decide whether a half-open circuit closes, from 1 to 1,000. They may all be in
+    /// flight together; further calls are refused. Default: 1, Hystrix's number.
+    pub probes: u32,
+    /// The share of probes that, failed or slow, opens the circuit again: more than 0, at most 1.
+    /// Default: 0.5.
+    pub probe_failure_rate: f64,
+    /// How long the circuit may be half-open before it opens again, from 1 ms to a year, or none for
+    /// ever. Default: 10 s, so that a probe that hangs does not hold it.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub half_open_for: Option<Duration>,
+    /// Over what time the share of admitted calls grows from a tenth to all after the circuit closed,
+    /// from 1 ms to a year. Default: none, all at once.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub ramp_up: Option<Duration>,
+    /// Who decides. Default: the rules.
+    pub mode: Mode,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            window: Window::Over(Duration::from_secs(10)),
+            buckets: 10,
+            failure_rate: Some(0.5),
+            slow_calls: None,
+            minimum_calls: 20,
+            consecutive_failures: None,
+            open_for: Duration::from_secs(5),
+            open_growth: 1.0,
+            open_for_max: Duration::from_secs(60),
+            open_jitter: 0.1,
+            probes: 1,
+            probe_failure_rate: 0.5,
+            half_open_for: Some(Duration::from_secs(10)),
+            ramp_up: None,
+            mode: Mode::Automatic,
+        }
+    }
+}
+
+/// A setter for each field, which takes and returns the settings.
+impl Settings {
+    /// Sets [`window`](Self::window).
+    #[must_use]
+    pub fn window(self, window: Window) -> Self {
+        Self { window, ..self }
+    }
+
+    /// Sets [`buckets`](Self::buckets).
+    #[must_use]
+    pub fn buckets(self, buckets: u32) -> Self {
+        Self { buckets, ..self }
+    }
+
+    /// Sets [`failure_rate`](Self::failure_rate); none switches the rule off.
+    #[must_use]
+    pub fn failure_rate(self, rate: impl Into<Option<f64>>) -> Self {
+        Self {
+            failure_rate: rate.into(),
+            ..self
+        }
+    }
+
+    /// Sets [`slow_calls`](Self::slow_calls).
+    #[must_use]
+    pub fn slow_calls(self, threshold: Duration, rate: f64) -> Self {
+        Self {
+            slow_calls: Some(SlowCalls { threshold, rate }),
+            ..self
+        }
+    }
+
+    /// Sets [`minimum_calls`](Self::minimum_calls).
+    #[must_use]
+    pub fn minimum_calls(self, minimum_calls: u32) -> Self {
+        Self {
+            minimum_calls,
+            ..self
+        }
+    }
+
+    /// Sets [`consecutive_failures`](Self::consecutive_failures); none switches the rule off.
+    #[must_use]
+    pub fn consecutive_failures(self, failures: impl Into<Option<u32>>) -> Self {
+        Self {
+            consecutive_failures: failures.into(),
+            ..self
+        }
+    }
+
+    /// Sets [`open_for`](Self::open_for), and raises [`open_for_max`](Self::open_for_max) to it where
+    /// that is less.
+    #[must_use]
+    pub fn open_for(self, open_for: Duration) -> Self {
+        Self {
+            open_for,
+            open_for_max: self.open_for_max.max(open_for),
+            ..self
+        }
+    }
+
+    /// Sets [`open_growth`](Self::open_growth) and [`open_for_max`](Self::open_for_max).
+    #[must_use]
+    pub fn open_growth(self, factor: f64, longest: Duration) -> Self {
+        Self {
+            open_growth: factor,
+            open_for_max: longest,
+            ..self
+        }
+    }
+
+    /// Sets [`open_jitter`](Self::open_jitter).
+    #[must_use]
+    pub fn open_jitter(self, open_jitter: f64) -> Self {
+        Self {
+            open_jitter,
+            ..self
+        }
+    }
+
+    /// Sets [`probes`](Self::probes) and [`probe_failure_rate`](Self::probe_failure_rate).
+    #[must_use]
+    pub fn probes(self, probes: u32, failure_rate: f64) -> Self {
+        Self {
+            probes,
+            probe_failure_rate: failure_rate,
+            ..self
+        }
+    }
+
+    /// Sets [`half_open_for`](Self::half_open_for); none lets it last for ever.
+    #[must_use]
+    pub fn half_open_for(self, half_open_for: impl Into<Option<Duration>>) -> Self {
+        Self {
+            half_open_for: half_open_for.into(),
+            ..self
+        }
+    }
+
+    /// Sets [`ramp_up`](Self::ramp_up); none admits all at once.
+    #[must_use]
+    pub fn ramp_up(self, ramp_up: impl Into<Option<Duration>>) -> Self {
+        Self {
+            ramp_up: ramp_up.into(),
+            ..self
+        }
+    }
+
+    /// Sets [`mode`](Self::mode).
+    #[must_use]
+    pub fn mode(self, mode: Mode) -> Self {
+        Self { mode, ..self }
+    }
+
+    /// Creates the counters: over the window, or over the default one beside a window of calls.
+    pub(crate) fn counts(&self) -> Result<Counts, SettingsError> {
+        let over = match self.window {
+            Window::Over(duration) => duration,
+            Window::Last(_) => Duration::from_secs(10),
+        };
+        Counts::new(over, self.buckets)
+    }
+
+    pub(super) fn calls(&self) -> Result<Option<Calls>, SettingsError> {
+        match self.window {
+            Window::Over(_) => Ok(None),
+            Window::Last(calls) => Calls::new(calls).map(Some),
+        }
+    }
+
+    /// Checks all that the window does not check itself.
+    pub(super) fn check(&self) -> Result<Checked, SettingsError> {
+        let span = |field, value| settings::duration(field, value, SHORTEST..=LONGEST);
+        let open_for_ns = span("open_for", self.open_for)?;
+        let longest = self.open_for..=LONGEST;
+        let probes = settings::count("probes", self.probes, 1..=MOST_PROBES)?;
+        let tolerance = settings::threshold("probe_failure_rate", self.probe_failure_rate)?;
+        let half_open_for = self.half_open_for.map(|time| span("half_open_for", time));
+        let ramp_up = self.ramp_up.map(|time| span("ramp_up", time));
+        Ok(Checked {
+            rules: self.rules()?,
+            slow_ns: self.slow_ns()?,
+            open_time: OpenTime {
+                base_ns: open_for_ns,
+                growth: settings::number("open_growth", self.open_growth, 1.0..=100.0)?,
+                longest_ns: settings::duration("open_for_max", self.open_for_max, longest)?,
+                jitter: settings::number("open_jitter", self.open_jitter, 0.0..=1.0)?,
+            },
+            probes,
+            probes_to_reopen: tolerance.of(probes),
+            half_open_for: half_open_for.transpose()?.map(Duration::from_nanos),
+            ramp_up: ramp_up.transpose()?.map(Duration::from_nanos),
+        })
+    }
+
+    fn rules(&self) -> Result<Rules, SettingsError> {
+        let most = match self.window {
+            Window::Over(_) => 1_000_000,
+            Window::Last(calls) => calls.max(1),
+        };
+        let minimum = settings::count("minimum_calls", self.minimum_calls, 1..=most)?;
+        let rate = |rate: Ratio| (rate, u64::from(minimum));
+        let mut rules = Vec::new();
+        if let Some(value) = self.failure_rate {
+            let (threshold, minimum) = rate(settings::threshold("failure_rate", value)?);
+            rules.push(Rule::FailureRate { threshold, minimum });
+        }
+        if let Some(slow) = self.slow_calls {
+            let (threshold, minimum) = rate(settings::threshold("slow_calls.rate", slow.rate)?);
+            rules.push(Rule::SlowCallRate { threshold, minimum });
+        }
+        if let Some(failures) = self.consecutive_failures {
+            let failures = settings::count("consecutive_failures", failures, 1..=u32::MAX)?;
+            rules.push(Rule::ConsecutiveFailures { failures });
+        }
+        Ok(Rules::new(rules))
+    }
+
+    fn slow_ns(&self) -> Result<Option<u64>, SettingsError> {
+        let nanosecond = Duration::from_nanos(1);
+        let check = |slow: SlowCalls| {
+            settings::duration("slow_calls.threshold", slow.threshold, nanosecond..=LONGEST)
+        };
+        self.slow_calls.map(check).transpose()
+    }
+}
+
+/// Shorter times would end before anything could happen in them.
+const SHORTEST: Duration = Duration::from_millis(1);
+/// What has room in the state word.
+const MOST_PROBES: u32 = 1_000;
+
+/// Settings that were checked.
+#[derive(Debug)]
+pub(super) struct Checked {
+    pub(super) rules: Rules,
+    pub(super) slow_ns: Option<u64>,
+    pub(super) open_time: OpenTime,
+    pub(super) probes: u32,
+    /// How many bad probes are enough to open again.
+    pub(super) probes_to_reopen: u32,
+    pub(super) half_open_for: Option<Duration>,
+    pub(super) ramp_up: Option<Duration>,
+}

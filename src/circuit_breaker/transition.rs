@@ -1,0 +1,340 @@
+//! How a circuit moves: admission while it is not closed, verdicts, and what follows a transition.
+
+use std::time::Duration;
+
+use super::{
+    breaker::{Circuit, CircuitPermit},
+    record::{Ended, Place},
+    state::{ProbeRules, Report, Role, Word},
+};
+use crate::{
+    clock::{Now, Tick, nanos},
+    event::{Cause, Event, Mode, State},
+    gate::Completion,
+    outcome::Outcome,
+    rejection::{Reason, Rejection},
+    sync::Ordering,
+    window::Kind,
+};
+
+/// The share of calls that a ramp-up begins with, as Envoy's slow start: a dependency must see some
+/// calls to warm up.
+const FIRST_SHARE: f64 = 0.1;
+
+impl Circuit {
+    #[inline]
+    pub(super) fn load(&self) -> Word {
+        Word(self.word.load(Ordering::Acquire))
+    }
+
+    /// Admits or refuses a call where that takes more than one look.
+    #[cold]
+    pub(super) fn admit(&self, mut word: Word, now: &Now<'_>) -> Result<CircuitPermit, Rejection> {
+        loop {
+            match word.mode() {
+                Mode::ForcedOpen => return Err(self.refusal(Reason::CircuitForcedOpen, None)),
+                Mode::ForcedClosed => return Ok(permit(word, bystander_or_judged(word))),
+                Mode::Automatic | Mode::DryRun => {}
+            }
+            let tick = now.tick();
+            let decision = match word.state() {
+                State::Closed => return Ok(permit(word, Role::Judged)),
+                State::RampingUp => self.admit_ramping(word, tick),
+                State::Open => self.admit_open(word, tick),
+                State::HalfOpen => self.admit_half_open(word, tick),
+            };
+            match decision {
+                Decision::Admit(permit) => return Ok(permit),
+                Decision::Refuse(reason, _) if word.mode() == Mode::DryRun => {
+                    return Ok(self.admit_dry(word, reason, now));
+                }
+                Decision::Refuse(reason, retry_after) => {
+                    return Err(self.refusal(reason, retry_after));
+                }
+                Decision::LookAgain => word = self.load(),
+            }
+        }
+    }
+
+    /// ## Ramping up => (Ramping up | Closed)
+    fn admit_ramping(&self, word: Word, now: Tick) -> Decision {
+        let Some(start) = self.times.of(word.generation()) else {
+            return Decision::LookAgain;
+        };
+        let whole = self.settings.ramp_up.unwrap_or_default();
+        let passed = now.since(start);
+        if passed >= whole {
+            self.shift(word, word.ramped_up(), Cause::RampedUp, now);
+            return Decision::LookAgain;
+        }
+        let share = passed.div_duration_f64(whole).max(FIRST_SHARE);
+        if self.is_next_of(share) {
+            Decision::Admit(permit(word, Role::Judged))
+        } else {
+            Decision::Refuse(Reason::RampingUp, None)
+        }
+    }
+
+    /// ## Open => (Open | Half-open)
+    fn admit_open(&self, word: Word, now: Tick) -> Decision {
+        let Some(end) = self.times.of(word.generation()) else {
+            return Decision::LookAgain;
+        };
+        if now < end {
+            return Decision::Refuse(Reason::CircuitOpen, Some(end.since(now)));
+        }
+        // The first probe opens the gate for itself, in one step.
+        let half_open = word.half_opened();
+        match half_open.with_probe(self.settings.probes) {
+            Some(next) if self.shift(word, next, Cause::OpenTimeOver, now) => {
+                Decision::Admit(permit(half_open, Role::Probe))
+            }
+            _ => Decision::LookAgain,
+        }
+    }
+
+    /// ## Half-open => (Half-open | Open)
+    fn admit_half_open(&self, word: Word, now: Tick) -> Decision {
+        let Some(end) = self.times.of(word.generation()) else {
+            return Decision::LookAgain;
+        };
+        if now >= end {
+            self.shift(word, word.opened(), Cause::HalfOpenTimedOut, now);
+            return Decision::LookAgain;
+        }
+        match word.with_probe(self.settings.probes) {
+            None => Decision::Refuse(Reason::HalfOpenFull, None),
+            Some(next) if self.exchange(word, next) => Decision::Admit(permit(word, Role::Probe)),
+            Some(_) => Decision::LookAgain,
+        }
+    }
+
+    fn admit_dry(&self, word: Word, reason: Reason, now: &Now<'_>) -> CircuitPermit {
+        self.record.count_refusal(Kind::WouldReject, now);
+        self.scope.tell(&Event::WouldReject { reason });
+        permit(word, Role::Bystander)
+    }
+
+    fn refusal(&self, reason: Reason, retry_after: Option<Duration>) -> Rejection {
+        Rejection::new(reason)
+            .named(self.scope.shared_name())
+            .with_retry_after(retry_after)
+    }
+
+    /// Returns whether a call is to be refused for sure, without changing anything.
+    pub(super) fn is_shut(&self, word: Word, now: &Now<'_>) -> bool {
+        let until = || self.times.of(word.generation());
+        match (word.mode(), word.state()) {
+            (Mode::ForcedOpen, _) => true,
+            (Mode::ForcedClosed | Mode::DryRun, _) => false,
+            (Mode::Automatic, State::Closed | State::RampingUp) => false,
+            (Mode::Automatic, State::Open) => until().is_some_and(|end| now.tick() < end),
+            (Mode::Automatic, State::HalfOpen) => {
+                word.with_probe(self.settings.probes).is_none()
+                    && until().is_some_and(|end| now.tick() < end)
+            }
+        }
+    }
+
+    /// Returns whether the next call is among a share of the calls.
+    ///
+    /// A Weyl sequence: the fractional parts of multiples of the golden ratio, which spread so evenly
+    /// that of any run of calls the share is admitted to within one or two.
+    fn is_next_of(&self, share: f64) -> bool {
+        const GOLDEN: u32 = 0x9E37_79B9;
+        let number = self.ramp.fetch_add(GOLDEN, Ordering::Relaxed);
+        f64::from(number) < share * (f64::from(u32::MAX) + 1.0)
+    }
+
+    #[inline]
+    pub(super) fn ended(&self, completion: &Completion<'_>) -> Ended {
+        let outcome = completion.outcome();
+        let slow = self.settings.slow_ns.is_some_and(|threshold_ns| {
+            outcome != Outcome::Ignored
+                && completion
+                    .latency()
+                    .is_some_and(|latency| nanos(latency) >= threshold_ns)
+        });
+        Ended { outcome, slow }
+    }
+
+    /// Counts an outcome and asks the rules.
+    #[inline]
+    pub(super) fn judge(&self, word: Word, place: Place, ended: Ended, now: &Now<'_>) {
+        let in_a_row = self.in_a_row(word, ended);
+        let rules = &self.settings.rules;
+        if rules.is_empty() {
+            return self.record.count(place, ended);
+        }
+        let evidence = self.record.judge(place, ended, now, rules);
+        let Some(mut evidence) = evidence else { return };
+        evidence.in_a_row = in_a_row;
+        if let Some(cause) = rules.verdict(&evidence) {
+            self.trip(word.generation(), cause, now.tick());
+        }
+    }
+
+    #[inline]
+    fn in_a_row(&self, word: Word, ended: Ended) -> u32 {
+        match ended.outcome {
+            _ if !self.settings.rules.count_in_a_row => 0,
+            Outcome::Success => {
+                self.streak.succeeded(word.generation());
+                0
+            }
+            Outcome::Failure | Outcome::Timeout => self.streak.failed(word.generation()),
+            Outcome::Ignored | Outcome::Cancelled => 0,
+        }
+    }
+
+    /// ## (Closed | Ramping up) => Open
+    #[cold]
+    fn trip(&self, generation: u32, cause: Cause, now: Tick) {
+        let from_here = |word: Word| word.generation() == generation && word.is_judging();
+        self.move_on(|word| from_here(word).then(|| (word.opened(), cause)), now);
+    }
+
+    /// ## Half-open => (Half-open | Open | Closed | Ramping up)
+    #[cold]
+    pub(super) fn report(&self, generation: u32, place: Place, ended: Ended, now: &Now<'_>) {
+        let report = match ended {
+            _ if !ended.is_judged() => Report::Neutral,
+            _ if ended.is_bad() => Report::Bad,
+            _ => Report::Good,
+        };
+        loop {
+            let word = self.load();
+            if word.generation() != generation {
+                return self.record.count_for_life(ended);
+            }
+            let is_over = self
+                .times
+                .of(generation)
+                .is_some_and(|end| now.tick() >= end);
+            let (next, cause) = match word.reported(report, self.probe_rules()) {
+                _ if is_over => (word.opened(), Some(Cause::HalfOpenTimedOut)),
+                reported => reported,
+            };
+            let is_done = match cause {
+                Some(cause) => self.shift(word, next, cause, now.tick()),
+                None => self.exchange(word, next),
+            };
+            if is_done {
+                // The window of a circuit that closed is another one already.
+                return if matches!(next.state(), State::Closed | State::RampingUp) {
+                    self.record.count_for_life(ended);
+                } else {
+                    self.record.count(place, ended);
+                };
+            }
+        }
+    }
+
+    fn probe_rules(&self) -> ProbeRules {
+        ProbeRules {
+            probes: self.settings.probes,
+            bad_to_open: self.settings.probes_to_reopen,
+            ramps_up: self.settings.ramp_up.is_some(),
+        }
+    }
+
+    /// Remembers that the dependency asked to be left alone.
+    #[cold]
+    pub(super) fn leave_alone(&self, asked: Duration, now: Tick) {
+        self.asked_until
+            .fetch_max((now + asked).as_nanos(), Ordering::Relaxed);
+    }
+
+    /// Makes a transition from whatever the word is, as long as `next` has one.
+    pub(super) fn move_on(&self, next: impl Fn(Word) -> Option<(Word, Cause)>, now: Tick) {
+        loop {
+            let word = self.load();
+            match next(word) {
+                Some((next, cause)) if !self.shift(word, next, cause, now) => {}
+                _ => return,
+            }
+        }
+    }
+
+    /// Makes one transition, unless the word has changed; returns whether it did.
+    ///
+    /// What the next generation finds is prepared before, what follows from having made the
+    /// transition comes after. Clearing comes before, each time: then a call of the old generation
+    /// that found its place after the clearing makes the exchange fail, or ends after it, and in
+    /// neither case counts in the new window.
+    fn shift(&self, word: Word, next: Word, cause: Cause, now: Tick) -> bool {
+        let closes = next.state() == State::Closed || next.state() == State::RampingUp;
+        let ramped_up = next.generation() == word.generation();
+        if closes && !ramped_up {
+            self.record.clear();
+        }
+        let open_for = (next.state() == State::Open).then(|| self.open_time(now));
+        let time = match next.state() {
+            State::Open => now + open_for.unwrap_or_default(),
+            State::HalfOpen => self
+                .settings
+                .half_open_for
+                .map_or(Tick::MAX, |limit| now + limit),
+            State::Closed | State::RampingUp => now,
+        };
+        if !ramped_up {
+            self.times.prepare(next.generation(), time);
+        }
+        if !self.exchange(word, next) {
+            return false;
+        }
+        match next.state() {
+            State::Open => drop(self.openings.fetch_add(1, Ordering::Relaxed)),
+            State::Closed | State::RampingUp if !ramped_up => {
+                self.openings.store(0, Ordering::Relaxed);
+                self.asked_until.store(0, Ordering::Relaxed);
+            }
+            State::Closed | State::RampingUp | State::HalfOpen => {}
+        }
+        self.scope.tell(&Event::Transition {
+            from: word.state(),
+            to: next.state(),
+            cause,
+            open_for,
+        });
+        true
+    }
+
+    fn open_time(&self, now: Tick) -> Duration {
+        let asked_until = Tick::from_nanos(self.asked_until.load(Ordering::Relaxed));
+        let asked_ns = nanos(asked_until.since(now));
+        let openings = self.openings.load(Ordering::Relaxed);
+        self.settings
+            .open_time
+            .after(openings, asked_ns, fastrand::f64())
+    }
+
+    fn exchange(&self, word: Word, next: Word) -> bool {
+        let result =
+            self.word
+                .compare_exchange(word.0, next.0, Ordering::AcqRel, Ordering::Relaxed);
+        result.is_ok()
+    }
+}
+
+/// What became of a call at one look at the word.
+enum Decision {
+    Admit(CircuitPermit),
+    Refuse(Reason, Option<Duration>),
+    /// The word has changed, by us or by others.
+    LookAgain,
+}
+
+const fn permit(word: Word, role: Role) -> CircuitPermit {
+    CircuitPermit {
+        generation: word.generation(),
+        role,
+    }
+}
+
+const fn bystander_or_judged(word: Word) -> Role {
+    match word.state() {
+        State::Closed | State::RampingUp => Role::Judged,
+        State::Open | State::HalfOpen => Role::Bystander,
+    }
+}

@@ -1,0 +1,308 @@
+//! How many calls ended how, in the window and for life.
+
+use std::time::Duration;
+
+use super::{
+    LastCalls,
+    ring::{Cursor, Ring, Timeline},
+};
+use crate::{
+    clock::Tick,
+    outcome::Outcome,
+    rejection::Reason,
+    settings::SettingsError,
+    sync::{AtomicU64, Ordering},
+};
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A call succeeded.
+    Success,
+    /// A call failed.
+    Failure,
+    /// A call ran out of time.
+    Timeout,
+    /// A call that is counted as success, failure or timeout was slow.
+    Slow,
+    /// A call that is counted as cancelled was slow.
+    SlowCancelled,
+    /// A call said nothing about the dependency.
+    Ignored,
+    /// The caller went away.
+    Cancelled,
+    /// Refused: the circuit was open.
+    CircuitOpen,
+    /// Refused: the circuit was forced open.
+    CircuitForcedOpen,
+    /// Refused: all probes were under way.
+    HalfOpenFull,
+    /// Refused: the circuit was ramping up.
+    RampingUp,
+    /// Refused: the inner service was not ready.
+    NotReady,
+    /// Refused: the bulkhead was full.
+    BulkheadFull,
+    /// Refused: the longest wait was over.
+    WaitTimedOut,
+    /// Refused, for another reason.
+    OtherRejection,
+    /// Admitted in dry run, and would have been refused.
+    WouldReject,
+    /// A fallback answered.
+    FallbackSuccess,
+    /// A fallback failed.
+    FallbackFailure,
+    /// A fallback was refused by its own limit.
+    FallbackRejected,
+}
+
+impl Kind {
+    const ALL: usize = Self::FallbackRejected as usize + 1;
+
+    /// Returns what an outcome counts as.
+    #[must_use]
+    pub const fn of_outcome(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Success => Self::Success,
+            Outcome::Failure => Self::Failure,
+            Outcome::Timeout => Self::Timeout,
+            Outcome::Ignored => Self::Ignored,
+            Outcome::Cancelled => Self::Cancelled,
+        }
+    }
+
+    /// Returns what a rejection counts as.
+    #[must_use]
+    pub const fn of_rejection(reason: Reason) -> Self {
+        match reason {
+            Reason::CircuitOpen => Self::CircuitOpen,
+            Reason::CircuitForcedOpen => Self::CircuitForcedOpen,
+            Reason::HalfOpenFull => Self::HalfOpenFull,
+            Reason::RampingUp => Self::RampingUp,
+            Reason::NotReady => Self::NotReady,
+            Reason::BulkheadFull => Self::BulkheadFull,
+            Reason::WaitTimedOut => Self::WaitTimedOut,
+            Reason::DeadlineExceeded | Reason::Policy(_) => Self::OtherRejection,
+        }
+    }
+}
+
+/// Counters over a window of time, and for life.
+///
+/// ```
+/// use portcullis::{clock::Tick, window::{Counts, Kind}};
+/// use std::time::Duration;
+///
+/// let counts = Counts::new(Duration::from_secs(10), 10)?;
+/// counts.record(Kind::Success, Tick::ZERO);
+/// assert_eq!(counts.window(Tick::ZERO + Duration::from_millis(9_999)).success, 1);
+/// assert_eq!(counts.window(Tick::ZERO + Duration::from_secs(10)).success, 0);
+/// assert_eq!(counts.lifetime().success, 1);
+/// # Ok::<_, portcullis::settings::SettingsError>(())
+/// ```
+#[derive(Debug)]
+pub struct Counts {
+    ring: Ring,
+    lifetime: [AtomicU64; Kind::ALL],
+}
+
+impl Counts {
+    /// Creates counters over `window`, from 1 ms to a day, in `buckets`, from 1 to 256, of 1 ms at
+    /// least.
+    ///
+    /// # Errors
+    ///
+    /// Names `window` or `buckets`.
+    pub fn new(window: Duration, buckets: u32) -> Result<Self, SettingsError> {
+        let timeline = Timeline::new(window, buckets)?;
+        Ok(Self {
+            ring: Ring::new(timeline, Kind::ALL),
+            lifetime: std::array::from_fn(|_| AtomicU64::new(0)),
+        })
+    }
+
+    /// Counts one event.
+    pub fn record(&self, kind: Kind, now: Tick) {
+        self.record_at(self.cursor(now), kind);
+    }
+
+    /// Returns what happened in the window that ends at `now`.
+    #[must_use]
+    pub fn window(&self, now: Tick) -> Tally {
+        let newest = self.ring.newest_at(now);
+        Tally::from_fn(|kind| self.ring.visit(newest, kind as usize).sum())
+    }
+
+    /// Returns what happened since the counters were made.
+    #[must_use]
+    pub fn lifetime(&self) -> Tally {
+        // Relaxed: nothing else is read on the strength of these numbers.
+        Tally::from_fn(|kind| self.lifetime[kind as usize].load(Ordering::Relaxed))
+    }
+
+    /// Returns the length of the window.
+    #[must_use]
+    pub fn length(&self) -> Duration {
+        self.ring.timeline.window()
+    }
+
+    /// Empties the window; what is counted for life stays.
+    pub fn clear(&self) {
+        self.ring.timeline.clear();
+    }
+
+    /// Returns where an event at `now` counts. Events recorded there after a [`clear`](Self::clear)
+    /// are not seen.
+    #[inline]
+    pub(crate) fn cursor(&self, now: Tick) -> Cursor {
+        self.ring.timeline.cursor(now)
+    }
+
+    #[inline]
+    pub(crate) fn record_at(&self, cursor: Cursor, kind: Kind) {
+        self.ring.add(cursor, kind as usize);
+        self.record_for_life(kind);
+    }
+
+    /// Counts an event that no longer belongs to the window.
+    #[inline]
+    pub(crate) fn record_for_life(&self, kind: Kind) {
+        // Relaxed: see `lifetime`.
+        self.lifetime[kind as usize].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Adds up some kinds within the window, for a decision.
+pub(crate) fn sum_of<const N: usize>(counts: &Counts, now: Tick, kinds: [Kind; N]) -> [u64; N] {
+    let newest = counts.ring.newest_at(now);
+    kinds.map(|kind| counts.ring.visit(newest, kind as usize).sum())
+}
+
+/// Numbers of events by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Tally {
+    /// Calls that succeeded.
+    pub success: u64,
+    /// Calls that failed, but for timeouts.
+    pub failure: u64,
+    /// Calls that ran out of time.
+    pub timeout: u64,
+    /// Calls that were slow; each is also counted by its outcome.
+    pub slow: u64,
+    /// Calls that said nothing about the dependency.
+    pub ignored: u64,
+    /// Calls whose caller went away.
+    pub cancelled: u64,
+    /// Calls refused because the circuit was open.
+    pub circuit_open: u64,
+    /// Calls refused because the circuit was forced open.
+    pub circuit_forced_open: u64,
+    /// Calls refused because all probes were under way.
+    pub half_open_full: u64,
+    /// Calls refused because the circuit was ramping up.
+    pub ramping_up: u64,
+    /// Calls refused because the inner service was not ready.
+    pub not_ready: u64,
+    /// Calls refused because the bulkhead was full.
+    pub bulkhead_full: u64,
+    /// Calls refused after the longest wait in a queue.
+    pub wait_timed_out: u64,
+    /// Calls refused for another reason.
+    pub other_rejection: u64,
+    /// Calls that a circuit in dry run let through and would have refused.
+    pub would_reject: u64,
+    /// Fallbacks that answered.
+    pub fallback_success: u64,
+    /// Fallbacks that failed.
+    pub fallback_failure: u64,
+    /// Fallbacks that their own limit refused.
+    pub fallback_rejected: u64,
+}
+
+impl Tally {
+    fn from_fn(count: impl Fn(Kind) -> u64) -> Self {
+        Self {
+            success: count(Kind::Success),
+            failure: count(Kind::Failure),
+            timeout: count(Kind::Timeout),
+            slow: count(Kind::Slow) + count(Kind::SlowCancelled),
+            ignored: count(Kind::Ignored),
+            cancelled: count(Kind::Cancelled),
+            circuit_open: count(Kind::CircuitOpen),
+            circuit_forced_open: count(Kind::CircuitForcedOpen),
+            half_open_full: count(Kind::HalfOpenFull),
+            ramping_up: count(Kind::RampingUp),
+            not_ready: count(Kind::NotReady),
+            bulkhead_full: count(Kind::BulkheadFull),
+            wait_timed_out: count(Kind::WaitTimedOut),
+            other_rejection: count(Kind::OtherRejection),
+            would_reject: count(Kind::WouldReject),
+            fallback_success: count(Kind::FallbackSuccess),
+            fallback_failure: count(Kind::FallbackFailure),
+            fallback_rejected: count(Kind::FallbackRejected),
+        }
+    }
+
+    pub(crate) fn of_last(last: LastCalls) -> Self {
+        Self {
+            success: u64::from(last.calls - last.failed.min(last.calls)),
+            failure: u64::from(last.failed),
+            slow: u64::from(last.slow),
+            ..Self::default()
+        }
+    }
+
+    /// Returns the calls that spoke for or against the dependency.
+    #[must_use]
+    pub const fn judged(&self) -> u64 {
+        self.success + self.failure + self.timeout
+    }
+
+    /// Returns the calls that failed, timeouts included.
+    #[must_use]
+    pub const fn failed(&self) -> u64 {
+        self.failure + self.timeout
+    }
+
+    /// Returns the calls that a circuit breaker refused (Hystrix's "short-circuited").
+    #[must_use]
+    pub const fn short_circuited(&self) -> u64 {
+        self.circuit_open
+            + self.circuit_forced_open
+            + self.half_open_full
+            + self.ramping_up
+            + self.not_ready
+    }
+
+    /// Returns all calls that were refused.
+    #[must_use]
+    pub const fn rejected(&self) -> u64 {
+        self.short_circuited() + self.bulkhead_full + self.wait_timed_out + self.other_rejection
+    }
+
+    /// Returns all calls that came: each is counted once, by outcome or rejection.
+    #[must_use]
+    pub const fn calls(&self) -> u64 {
+        self.judged() + self.ignored + self.cancelled + self.rejected()
+    }
+
+    /// Returns the share of the judged calls that failed, between 0 and 1; 0 without any.
+    #[must_use]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "for display; decisions are made in integers"
+    )]
+    pub fn failure_rate(&self) -> f64 {
+        match self.judged() {
+            0 => 0.0,
+            judged => self.failed() as f64 / judged as f64,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "counts_tests.rs"]
+mod tests;

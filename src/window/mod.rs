@@ -1,0 +1,32 @@
+//! The rolling window: what happened lately, in fixed memory.
+//!
+//! One core, the [`ring`], serves all parts: a table of words whose rows are buckets of time and
+//! whose columns are what is counted. Each word holds its bucket's position and its count together, so
+//! that taking over an old bucket and counting into it are one step, and nobody ever has to clear
+//! anything. [`Counts`] counts outcomes, [`Latency`] is a histogram, [`Peak`] the highest number of
+//! calls in flight; [`Calls`] holds the last so many outcomes instead of the last so many seconds.
+//!
+//! What holds for all of them:
+//!
+//! * Recording is O(1), without lock or allocation; memory does not depend on traffic.
+//! * Reading changes nothing and leaves out what is too old, however long nobody came by.
+//! * An event counts in the bucket in which it ends. Aged exactly one window it is out; being cut into
+//!   buckets, the window may be shorter than that by up to one bucket.
+//! * Time is the latest seen: a clock that steps back counts into the newest bucket.
+
+mod calls;
+mod counts;
+mod latency;
+#[cfg(all(test, portcullis_loom))]
+mod models;
+mod peak;
+mod ring;
+
+pub(crate) use self::counts::sum_of;
+pub use self::{
+    calls::{Calls, LastCalls},
+    counts::{Counts, Kind, Tally},
+    latency::{Latency, Quantiles},
+    peak::Peak,
+    ring::Cursor,
+};
