@@ -16,4 +16,7 @@ pub mod window;
 
 pub mod gate;
 
+pub mod bulkhead;
 pub mod circuit_breaker;
+pub mod fallback;
+pub mod timeout;

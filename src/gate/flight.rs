@@ -21,8 +21,18 @@ pub struct Flight<G: Host> {
     permit: Option<<G::Policy as Policy>::Permit>,
     admitted: Option<Tick>,
     waited: Duration,
-    /// Whether the call's own code is running, so that a panic now is the call's.
-    running: bool,
+    running: Running,
+}
+
+/// Whose code runs, which tells a panic of the call from a cancellation.
+#[derive(Clone, Copy)]
+enum Running {
+    /// Nobody's: the future rests.
+    Nothing,
+    /// The service's. Nothing but a panic leads from there to a drop.
+    Service,
+    /// That of whoever holds the flight, until it is dropped.
+    Holder,
 }
 
 impl<G: Host> Flight<G> {
@@ -47,6 +57,13 @@ impl<G: Host> Flight<G> {
         }
     }
 
+    /// Takes off with a permit that the host's policy gave a moment ago.
+    #[inline]
+    pub(crate) fn with_permit(host: G, permit: <G::Policy as Policy>::Permit) -> Self {
+        let admitted = Self::wants_latency(&host).then(|| host.scope().clock().now());
+        Self::new(host, permit, admitted, Duration::ZERO)
+    }
+
     /// Takes off with a permit that was got by other means.
     pub(super) const fn new(
         host: G,
@@ -59,7 +76,7 @@ impl<G: Host> Flight<G> {
             permit: Some(permit),
             admitted,
             waited,
-            running: false,
+            running: Running::Nothing,
         }
     }
 
@@ -67,17 +84,23 @@ impl<G: Host> Flight<G> {
         host.policy().needs_latency() || host.scope().is_observed()
     }
 
-    /// Marks that the call's own code is about to run; a panic from here on is the call's.
+    /// Hands the flight to somebody who does the work while holding it; a panic from here on is the
+    /// call's.
     pub(crate) const fn running(mut self) -> Self {
-        self.running = true;
+        self.running = Running::Holder;
         self
     }
 
-    pub(super) const fn set_running(&mut self, running: bool) {
-        self.running = running;
+    /// Marks where the service's code begins and ends.
+    pub(crate) const fn set_running(&mut self, running: bool) {
+        self.running = if running {
+            Running::Service
+        } else {
+            Running::Nothing
+        };
     }
 
-    pub(super) const fn host(&self) -> &G {
+    pub(crate) const fn host(&self) -> &G {
         &self.host
     }
 
@@ -95,7 +118,7 @@ impl<G: Host> Flight<G> {
     }
 
     #[inline]
-    pub(super) fn finish(&mut self, verdict: Verdict) {
+    pub(crate) fn finish(&mut self, verdict: Verdict) {
         let Some(permit) = self.permit.take() else {
             return;
         };
@@ -117,7 +140,13 @@ impl<G: Host> Flight<G> {
 
     #[cold]
     fn abandon(&mut self) {
-        let outcome = if self.running && std::thread::panicking() {
+        let panicked = match self.running {
+            Running::Nothing => false,
+            // Without a look at the thread: whoever catches a panic may drop the future later.
+            Running::Service => true,
+            Running::Holder => std::thread::panicking(),
+        };
+        let outcome = if panicked {
             Outcome::Failure
         } else {
             Outcome::Cancelled

@@ -36,7 +36,8 @@ enum State<F, G: Host, T> {
 }
 
 impl<F, G: Host, T> ResponseFuture<F, G, T> {
-    pub(crate) const fn called(inner: F, flight: Flight<G>) -> Self {
+    pub(crate) const fn called(inner: F, mut flight: Flight<G>) -> Self {
+        flight.set_running(false);
         Self {
             state: State::Called { inner, flight },
         }

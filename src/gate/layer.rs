@@ -122,6 +122,14 @@ impl<P, C, R> GateLayer<P, C, R> {
     }
 }
 
+impl<P: Queue, C, R> GateLayer<P, C, R> {
+    /// Returns a layer that wraps services by [`layer_queued`](Self::layer_queued).
+    #[must_use]
+    pub const fn queued(self) -> QueuedLayer<Self> {
+        QueuedLayer { host: self }
+    }
+}
+
 impl<P: Policy, C, R> GateLayer<P, C, R> {
     /// Admits a call by hand, for use without Tower; settle the flight with its outcome.
     ///
@@ -185,5 +193,20 @@ impl<P: fmt::Debug, C, R> fmt::Debug for GateLayer<P, C, R> {
             .field("policy", &self.shared.policy)
             .field("scope", &self.shared.scope)
             .finish_non_exhaustive()
+    }
+}
+
+/// A gate in which calls may wait, around any service that can be cloned; made by
+/// [`GateLayer::queued`].
+#[derive(Clone, Debug)]
+pub struct QueuedLayer<G> {
+    host: G,
+}
+
+impl<S, G: Clone> Layer<S> for QueuedLayer<G> {
+    type Service = QueuedGate<S, G>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        QueuedGate::new(inner, self.host.clone())
     }
 }

@@ -53,14 +53,17 @@ mod queue;
 mod refusal;
 mod service;
 
-pub(crate) use self::host::call;
 pub use self::{
     flight::Flight,
     future::ResponseFuture,
     host::{Handle, Host, Judge},
-    layer::GateLayer,
+    layer::{GateLayer, QueuedLayer},
     policy::{Completion, Policy},
     queue::{Queue, QueueFuture, QueuedGate},
     refusal::{AsError, Refusal, RespondWith},
     service::Gate,
+};
+pub(crate) use self::{
+    host::call,
+    queue::{acquire, call_queued},
 };

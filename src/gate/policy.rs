@@ -111,7 +111,9 @@ impl<'a> Completion<'a> {
     /// Returns the time from admission to the end, or none if no policy asked for it.
     #[must_use]
     pub fn latency(&self) -> Option<Duration> {
-        Some(self.now.tick().since(self.admitted?))
+        // Reads the clock, hence last.
+        self.admitted
+            .map(|admitted| self.now.tick().since(admitted))
     }
 
     /// Returns how long the call waited in a queue before it was admitted.

@@ -118,13 +118,10 @@ where
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
         let state = match self.gate.depart() {
-            Ok(flight) => {
-                let flight = flight.running();
-                State::Running(ResponseFuture::called(
-                    self.gate.inner.call(request),
-                    flight,
-                ))
-            }
+            Ok(flight) => State::Running(ResponseFuture::called(
+                self.gate.inner.call(request),
+                flight,
+            )),
             Err(rejection) => self.wait(request, rejection),
         };
         QueueFuture { state }
@@ -266,7 +263,7 @@ where
         Poll::Ready(match ready {
             Ok(()) => {
                 let request = this.request.take().expect("taken with the flight");
-                let flight = flight.running();
+                flight.set_running(true);
                 ResponseFuture::called(this.inner.call(request), flight)
             }
             Err(error) => {
@@ -275,6 +272,36 @@ where
                 ResponseFuture::refused(Err(error))
             }
         })
+    }
+}
+
+/// Admits a call, after a wait if need be.
+pub(crate) async fn acquire<G>(host: &G) -> Result<Flight<G>, Rejection>
+where
+    G: Host,
+    G::Policy: Queue,
+{
+    let (ticket, arrived) = match Flight::admit(host.clone()) {
+        Ok(flight) => return Ok(flight),
+        Err(rejection) => {
+            let now = Now::of(host.scope().clock());
+            let ticket = host.policy().enqueue(rejection, &now)?;
+            (ticket, Flight::wants_latency(host).then(|| now.tick()))
+        }
+    };
+    take_off(host, ticket.await?, arrived)
+}
+
+/// Runs a future behind a policy, after a wait if need be.
+pub(crate) async fn call_queued<G, Fut, Res, Err>(host: G, future: Fut) -> Result<Res, Err>
+where
+    G: Judge<Res, Err>,
+    G::Policy: Queue,
+    Fut: Future<Output = Result<Res, Err>>,
+{
+    match acquire(&host).await {
+        Ok(flight) => ResponseFuture::called(future, flight).await,
+        Err(rejection) => host.reject(rejection),
     }
 }
 

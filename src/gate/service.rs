@@ -90,23 +90,22 @@ where
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
         match self.depart() {
-            Ok(flight) => {
-                let flight = flight.running();
-                ResponseFuture::called(self.inner.call(request), flight)
-            }
+            Ok(flight) => ResponseFuture::called(self.inner.call(request), flight),
             Err(rejection) => ResponseFuture::refused(self.host.reject(rejection)),
         }
     }
 }
 
 impl<S, G: Host> Gate<S, G> {
-    /// Admits a call to the inner service, which is ready if the answer is a flight.
+    /// Admits a call to the inner service, which is ready if the answer is a flight. The service's
+    /// code may run from then on.
     #[inline]
     pub(super) fn depart<Req>(&mut self) -> Result<Flight<G>, Rejection>
     where
         S: Service<Req>,
     {
-        let flight = Flight::admit(self.host.clone())?;
+        let mut flight = Flight::admit(self.host.clone())?;
+        flight.set_running(true);
         if std::mem::take(&mut self.ready) || self.is_ready_after_all() {
             return Ok(flight);
         }

@@ -1,0 +1,182 @@
+//! The counter of a bulkhead.
+//!
+//! One word holds the calls in flight and the flags that change who may take a permit, so that each
+//! decision is one compare-exchange. Hystrix increments first and takes it back when that was too
+//! much, and meanwhile refuses others to whom a permit was due; tokio's semaphore takes a lock for
+//! each release. Here a call that does not wait costs one atomic write on its way in and one on its
+//! way out.
+
+use std::fmt;
+
+use crate::sync::{
+    AtomicU32, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
+
+/// Calls are waiting: all permits go to them, and newcomers have to queue up too.
+const WAITERS: u64 = 1 << 32;
+/// The bulkhead was evicted from its map and admits nobody any more.
+const RETIRED: u64 = 1 << 33;
+/// The bulkhead is not to be evicted.
+const KEPT: u64 = 1 << 34;
+
+/// How many calls are in flight, and how many may be.
+///
+/// # Ordering
+///
+/// What a call did before it ended happens before what the call that gets its permit does: to take
+/// permits is `Acquire`, to give one back is `Release`. Everything else is `Relaxed`: the flags
+/// guard no data, and whoever sees `WAITERS` takes the queue's lock before it looks at a waiter. The
+/// word is written by read-modify-writes only, so that no release is overwritten and each sees the
+/// flags as they are.
+///
+/// The limit lies beside the word and not in it, in the same cache line. An attempt that overlaps
+/// with a change of the limit counts as made before the change.
+pub(super) struct Permits {
+    word: AtomicU64,
+    limit: AtomicU32,
+}
+
+/// Why there is no permit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// All are taken, or promised to waiting calls.
+    Full,
+    /// There never will be one again.
+    Retired,
+}
+
+/// What became of the wish to keep a bulkhead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Kept {
+    /// It is kept from now on.
+    Now,
+    /// It was kept before.
+    Already,
+    /// It is evicted.
+    TooLate,
+}
+
+impl Permits {
+    pub(super) fn new(limit: u32) -> Self {
+        Self {
+            word: AtomicU64::new(0),
+            limit: AtomicU32::new(limit),
+        }
+    }
+
+    pub(super) fn in_flight(&self) -> u32 {
+        in_flight(self.word.load(Relaxed))
+    }
+
+    pub(super) fn limit(&self) -> u32 {
+        self.limit.load(Relaxed)
+    }
+
+    /// Sets the limit and returns the one before.
+    pub(super) fn set_limit(&self, limit: u32) -> u32 {
+        self.limit.swap(limit, Relaxed)
+    }
+
+    /// Takes a permit for a newcomer.
+    #[inline]
+    pub(super) fn try_acquire(&self) -> Result<(), Refused> {
+        self.word
+            .fetch_update(Acquire, Relaxed, |word| {
+                let free = word & (WAITERS | RETIRED) == 0 && self.has_room(word);
+                free.then(|| word + 1)
+            })
+            .map(drop)
+            .map_err(|word| match word & RETIRED {
+                0 => Refused::Full,
+                _ => Refused::Retired,
+            })
+    }
+
+    /// Gives a permit back and returns whether there are waiters to be let in now.
+    #[inline]
+    #[must_use]
+    pub(super) fn release(&self) -> bool {
+        let before = self.word.fetch_sub(1, Release);
+        debug_assert!(in_flight(before) > 0, "given back more often than taken");
+        before & WAITERS != 0
+    }
+
+    /// Takes a permit for a newcomer or, if there is none, announces that it waits.
+    ///
+    /// For the holder of the queue's lock, while nobody waits. That both are one step is why no
+    /// wake-up is lost: a release before it leaves a permit to be found here, one after it sees the
+    /// flag.
+    pub(super) fn acquire_or_wait(&self) -> bool {
+        let mut word = self.word.load(Relaxed);
+        loop {
+            let acquires = self.has_room(word);
+            let next = if acquires { word + 1 } else { word | WAITERS };
+            match self
+                .word
+                .compare_exchange_weak(word, next, Acquire, Relaxed)
+            {
+                Ok(_) => return acquires,
+                Err(changed) => word = changed,
+            }
+        }
+    }
+
+    /// Takes a permit for a waiter; with the last one goes the flag.
+    ///
+    /// For the holder of the queue's lock.
+    pub(super) fn acquire_for_waiter(&self, is_last: bool) -> bool {
+        let cleared = if is_last { WAITERS } else { 0 };
+        self.word
+            .fetch_update(Acquire, Relaxed, |word| {
+                self.has_room(word).then(|| (word & !cleared) + 1)
+            })
+            .is_ok()
+    }
+
+    /// Says that nobody waits any more.
+    ///
+    /// For the holder of the queue's lock.
+    pub(super) fn clear_waiters(&self) {
+        self.word.fetch_and(!WAITERS, Relaxed);
+    }
+
+    /// Refuses everybody from now on, if nothing is in flight and the bulkhead need not be kept.
+    pub(super) fn retire(&self) -> bool {
+        self.word
+            .compare_exchange(0, RETIRED, Relaxed, Relaxed)
+            .is_ok()
+    }
+
+    /// Protects the bulkhead from being retired.
+    pub(super) fn keep(&self) -> Kept {
+        let before = self.word.fetch_update(Relaxed, Relaxed, |word| {
+            (word & RETIRED == 0).then_some(word | KEPT)
+        });
+        match before {
+            Ok(word) if word & KEPT == 0 => Kept::Now,
+            Ok(_) => Kept::Already,
+            Err(_) => Kept::TooLate,
+        }
+    }
+
+    #[inline]
+    fn has_room(&self, word: u64) -> bool {
+        in_flight(word) < self.limit()
+    }
+}
+
+/// The low half of the word.
+const fn in_flight(word: u64) -> u32 {
+    word as u32
+}
+
+impl fmt::Debug for Permits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permits")
+            .field("in_flight", &self.in_flight())
+            .field("limit", &self.limit())
+            .finish()
+    }
+}

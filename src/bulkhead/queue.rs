@@ -1,0 +1,163 @@
+//! The waiting calls of a bulkhead.
+//!
+//! Permits are handed from call to call: while anybody waits, newcomers are refused a permit and a
+//! released one goes to whose turn it is, who finds itself missing from the line. A call that could
+//! overtake would let a steady stream of newcomers starve those who wait.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    task::{Context, Poll, Waker},
+};
+
+use super::{
+    Order,
+    permits::{Permits, Refused},
+};
+use crate::sync::Mutex;
+
+/// Permits, and the calls that wait for them.
+pub(super) struct WaitQueue {
+    permits: Permits,
+    line: Mutex<Line>,
+    length: u32,
+    order: Order,
+}
+
+/// Who waits, by order of arrival.
+///
+/// The flag `WAITERS` of the permits is set while there is anybody, and changes under the lock only.
+#[derive(Default)]
+struct Line {
+    // The map allocates under the lock, once for several waiters; room reserved for the longest
+    // queue would cost every bulkhead more than that.
+    waiters: BTreeMap<Number, Option<Waker>>,
+    next: Number,
+}
+
+/// The number that a waiter drew.
+pub(super) type Number = u64;
+
+impl WaitQueue {
+    pub(super) fn new(limit: u32, length: u32, order: Order) -> Self {
+        Self {
+            permits: Permits::new(limit),
+            line: Mutex::new(Line::default()),
+            length,
+            order,
+        }
+    }
+
+    pub(super) const fn permits(&self) -> &Permits {
+        &self.permits
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.line.lock().waiters.len()
+    }
+
+    /// Takes a permit for a newcomer, who does not wait.
+    #[inline]
+    pub(super) fn try_acquire(&self) -> Result<(), Refused> {
+        self.permits.try_acquire()
+    }
+
+    /// Gives a permit back, or hands it on.
+    #[inline]
+    pub(super) fn release(&self) {
+        if self.permits.release() {
+            self.serve();
+        }
+    }
+
+    /// Sets the limit and returns the one before.
+    pub(super) fn set_limit(&self, limit: u32) -> u32 {
+        let from = self.permits.set_limit(limit);
+        // Without a look at the flag: a call that joins now has either seen the new limit or is in
+        // line by the time the lock is ours.
+        self.serve();
+        from
+    }
+
+    /// Draws a number, or none if the line is full.
+    ///
+    /// If a permit has become free, it is taken, and it is that number's turn.
+    #[cold]
+    pub(super) fn join(&self) -> Option<Number> {
+        if self.length == 0 {
+            return None;
+        }
+        let mut line = self.line.lock();
+        let is_granted = line.waiters.is_empty() && self.permits.acquire_or_wait();
+        if !is_granted && line.waiters.len() >= self.length as usize {
+            return None;
+        }
+        let number = line.next;
+        line.next += 1;
+        if !is_granted {
+            line.waiters.insert(number, None);
+        }
+        Some(number)
+    }
+
+    /// Asks whether it is that number's turn: then the caller has a permit.
+    pub(super) fn poll_turn(&self, number: Number, cx: &Context<'_>) -> Poll<()> {
+        // Wakers are users' code, hence cloned and dropped outside of the lock.
+        let waker = cx.waker().clone();
+        let mut line = self.line.lock();
+        let Some(place) = line.waiters.get_mut(&number) else {
+            return Poll::Ready(());
+        };
+        let before = place.replace(waker);
+        drop(line);
+        drop(before);
+        Poll::Pending
+    }
+
+    /// Leaves the line and returns whether it was too late for that: then the caller has a permit.
+    #[must_use]
+    pub(super) fn leave(&self, number: Number) -> bool {
+        let mut line = self.line.lock();
+        let waker = line.waiters.remove(&number);
+        if waker.is_some() && line.waiters.is_empty() {
+            self.permits.clear_waiters();
+        }
+        drop(line);
+        waker.is_none()
+    }
+
+    /// Hands out what permits there are.
+    #[cold]
+    fn serve(&self) {
+        // One at a time, since a waker must not be called under the lock.
+        while let Some(waker) = self.serve_one() {
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+
+    /// Gives a permit to whose turn it is and returns the waker, if that call was polled yet.
+    fn serve_one(&self) -> Option<Option<Waker>> {
+        let mut line = self.line.lock();
+        let waiting = line.waiters.len();
+        if waiting == 0 || !self.permits.acquire_for_waiter(waiting == 1) {
+            return None;
+        }
+        let served = match self.order {
+            Order::Fifo => line.waiters.pop_first(),
+            Order::Lifo => line.waiters.pop_last(),
+        };
+        served.map(|(_, waker)| waker)
+    }
+}
+
+impl fmt::Debug for WaitQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitQueue")
+            .field("permits", &self.permits)
+            .field("length", &self.length)
+            .field("order", &self.order)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,320 @@
+//! The bulkhead in front of which calls may wait.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use pin_project::pin_project;
+use tokio::time::Sleep;
+
+use super::{
+    Permit, QueueSettings, Settings,
+    handle::{full, tell_limit},
+    queue::{Number, WaitQueue},
+};
+use crate::{
+    clock::{Now, Tick},
+    event::Scope,
+    gate::{self, Completion, Flight, GateLayer, Handle, Policy, Queue, QueuedLayer},
+    rejection::{Reason, Rejection},
+    settings::SettingsError,
+};
+
+/// A limit on the calls in flight, with a bounded queue for the calls above it.
+///
+/// See the [module docs](super).
+#[derive(Clone)]
+pub struct QueuedBulkhead {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    queue: WaitQueue,
+    longest_wait: Duration,
+    scope: Scope,
+}
+
+impl QueuedBulkhead {
+    /// Creates a bulkhead without a name or observers.
+    ///
+    /// # Errors
+    ///
+    /// A setting that is out of its range.
+    pub fn new(settings: Settings, queue: QueueSettings) -> Result<Self, SettingsError> {
+        Self::scoped(settings, queue, Scope::new())
+    }
+
+    /// Creates a bulkhead that rejects in the name of `scope` and tells its observers.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new).
+    pub fn scoped(
+        settings: Settings,
+        queue: QueueSettings,
+        scope: Scope,
+    ) -> Result<Self, SettingsError> {
+        queue.check()?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                queue: WaitQueue::new(settings.limit, queue.length, queue.order),
+                longest_wait: queue.longest_wait,
+                scope,
+            }),
+        })
+    }
+
+    /// Returns a layer whose services, and all clones of this handle, share limit and queue.
+    ///
+    /// The services must be `Clone` to be called, since a waiting call takes a clone along.
+    #[must_use]
+    pub fn layer(&self) -> QueuedLayer<GateLayer<Self>> {
+        GateLayer::new(self.clone())
+            .scoped(self.shared.scope.clone())
+            .queued()
+    }
+
+    /// Admits a call by hand and without a wait; settle the flight with its outcome.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::BulkheadFull`], also when all free permits are promised to waiting calls.
+    pub fn admit(&self) -> Result<Flight<Self>, Rejection> {
+        Flight::admit(self.clone()).map(Flight::running)
+    }
+
+    /// Admits a call by hand, after a wait if need be; settle the flight with its outcome.
+    ///
+    /// A wait needs a tokio runtime with its timer.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::BulkheadFull`] if there is no place in the queue, [`Reason::WaitTimedOut`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the queue at once. A permit that was given to it by then goes to
+    /// the next in the queue.
+    pub async fn acquire(&self) -> Result<Flight<Self>, Rejection> {
+        gate::acquire(self).await.map(Flight::running)
+    }
+
+    /// Runs a future as one call, after a wait if need be.
+    ///
+    /// # Errors
+    ///
+    /// The future's own, or as for [`acquire`](Self::acquire).
+    pub fn call<F, Res, Err>(
+        &self,
+        future: F,
+    ) -> impl Future<Output = Result<Res, Err>> + use<F, Res, Err>
+    where
+        F: Future<Output = Result<Res, Err>>,
+        Err: From<Rejection> + 'static,
+    {
+        gate::call_queued(self.clone(), future)
+    }
+
+    /// Sets the limit for the calls to come. Growth lets waiting calls in at once; after a cut there
+    /// may be more calls in flight than the limit for a while, and those who wait go on waiting.
+    pub fn set_limit(&self, limit: u32) {
+        let from = self.shared.queue.set_limit(limit);
+        tell_limit(&self.shared.scope, from, limit);
+    }
+
+    /// Returns how many calls may be in flight.
+    #[must_use]
+    pub fn limit(&self) -> u32 {
+        self.shared.queue.permits().limit()
+    }
+
+    /// Returns how many calls are in flight, with those that have been let in from the queue and do
+    /// not know yet.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.shared.queue.permits().in_flight()
+    }
+
+    /// Returns how many calls wait.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.shared.queue.len()
+    }
+
+    pub(super) fn join(&self) -> Option<Waiter> {
+        let number = self.shared.queue.join()?;
+        Some(Waiter {
+            bulkhead: Some(self.clone()),
+            number,
+        })
+    }
+}
+
+impl Policy for QueuedBulkhead {
+    type Permit = Permit;
+
+    #[inline]
+    fn admit(&self, _: &Now<'_>) -> Result<Permit, Rejection> {
+        match self.shared.queue.try_acquire() {
+            Ok(()) => Ok(Permit::counted()),
+            Err(_) => Err(full(&self.shared.scope)),
+        }
+    }
+
+    #[inline]
+    fn settle(&self, permit: Permit, _: &Completion<'_>) {
+        self.withdraw(permit);
+    }
+
+    #[inline]
+    fn withdraw(&self, _: Permit) {
+        self.shared.queue.release();
+    }
+
+    fn needs_latency(&self) -> bool {
+        false
+    }
+}
+
+impl Queue for QueuedBulkhead {
+    type Place = Place;
+    type Ticket = Ticket;
+
+    fn enqueue(&self, rejection: Rejection, now: &Now<'_>) -> Result<Ticket, Rejection> {
+        if rejection.reason() != Reason::BulkheadFull {
+            return Err(rejection);
+        }
+        let waiter = self.join().ok_or(rejection)?;
+        Ok(Ticket {
+            waiter,
+            sleep: None,
+            arrived: now.tick(),
+        })
+    }
+
+    fn admit_from(&self, place: Place, _: &Now<'_>) -> Result<Permit, Rejection> {
+        Ok(place.into_permit())
+    }
+}
+
+impl Handle for QueuedBulkhead {
+    fn own_scope(&self) -> &Scope {
+        &self.shared.scope
+    }
+}
+
+impl fmt::Debug for QueuedBulkhead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueuedBulkhead")
+            .field("queue", &self.shared.queue)
+            .field("longest_wait", &self.shared.longest_wait)
+            .field("scope", &self.shared.scope)
+            .finish()
+    }
+}
+
+/// The permit of a call whose turn has come. Dropped, it goes to the next in the queue.
+#[derive(Debug)]
+pub struct Place {
+    /// None once the permit was taken.
+    bulkhead: Option<QueuedBulkhead>,
+}
+
+impl Place {
+    fn into_permit(mut self) -> Permit {
+        self.bulkhead = None;
+        Permit::counted()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(bulkhead) = self.bulkhead.take() {
+            bulkhead.shared.queue.release();
+        }
+    }
+}
+
+/// A number in the queue, which is left when this is dropped.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    /// None once the wait is over.
+    bulkhead: Option<QueuedBulkhead>,
+    number: Number,
+}
+
+impl Waiter {
+    pub(super) fn poll_turn(&mut self, cx: &Context<'_>) -> Poll<Place> {
+        let bulkhead = self.bulkhead.as_ref().expect("polled after it was ready");
+        ready!(bulkhead.shared.queue.poll_turn(self.number, cx));
+        Poll::Ready(Place {
+            bulkhead: self.bulkhead.take(),
+        })
+    }
+
+    /// Returns how much of the longest wait is left.
+    fn rest(&self, arrived: Tick) -> Duration {
+        let bulkhead = self.bulkhead.as_ref().expect("polled after it was ready");
+        let Shared {
+            longest_wait,
+            scope,
+            ..
+        } = &*bulkhead.shared;
+        longest_wait.saturating_sub(scope.clock().now().since(arrived))
+    }
+
+    /// Ends the wait, if the turn has not come in the very last moment.
+    fn give_up(&mut self) -> Result<Place, Rejection> {
+        let bulkhead = self.bulkhead.take().expect("polled after it was ready");
+        if bulkhead.shared.queue.leave(self.number) {
+            return Ok(Place {
+                bulkhead: Some(bulkhead),
+            });
+        }
+        let name = bulkhead.shared.scope.shared_name();
+        Err(Rejection::new(Reason::WaitTimedOut).named(name))
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        if self.bulkhead.is_some() {
+            // A place that was given already goes to the next.
+            drop(self.give_up());
+        }
+    }
+}
+
+/// The wait of one call in the queue of a [`QueuedBulkhead`].
+#[pin_project]
+#[derive(Debug)]
+pub struct Ticket {
+    waiter: Waiter,
+    /// Made when it is clear that there is a wait.
+    #[pin]
+    sleep: Option<Sleep>,
+    arrived: Tick,
+}
+
+impl Future for Ticket {
+    type Output = Result<Place, Rejection>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let Poll::Ready(place) = this.waiter.poll_turn(cx) {
+            return Poll::Ready(Ok(place));
+        }
+        if this.sleep.is_none() {
+            let rest = this.waiter.rest(*this.arrived);
+            this.sleep.set(Some(tokio::time::sleep(rest)));
+        }
+        let sleep = this.sleep.as_pin_mut().expect("it was made above");
+        ready!(sleep.poll(cx));
+        Poll::Ready(this.waiter.give_up())
+    }
+}

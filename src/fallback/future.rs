@@ -1,0 +1,197 @@
+//! The answer of a service with a fallback.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use pin_project::pin_project;
+use tower_service::Service;
+
+use super::{Answer, FallbackLayer, When};
+use crate::{
+    gate::{Flight, Host, Policy},
+    outcome::{Classify, ErrorsAsFailures},
+};
+
+/// How a fallback that was needed ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// It answered.
+    Answered,
+    /// It failed too.
+    Failed,
+    /// Its guard refused.
+    Refused,
+}
+
+/// What a response future must know of its layer's type.
+pub trait Plan: Host {
+    /// What answers.
+    type Answer;
+}
+
+/// The future of a [`Fallback`](super::Fallback): the inner service's, and after it perhaps that of
+/// what answers in its place.
+#[pin_project]
+pub struct ResponseFuture<S, L, Req>
+where
+    S: Service<Req>,
+    L: Plan,
+    L::Answer: Answer<Req, S::Response, S::Error>,
+{
+    #[pin]
+    state: State<S, L, Req>,
+}
+
+type Kept<S, L, Req> = <<L as Plan>::Answer as Answer<
+    Req,
+    <S as Service<Req>>::Response,
+    <S as Service<Req>>::Error,
+>>::Kept;
+
+type Rescue<S, L, Req> = <<L as Plan>::Answer as Answer<
+    Req,
+    <S as Service<Req>>::Response,
+    <S as Service<Req>>::Error,
+>>::Future;
+
+// On a drop the fallback goes first, so that its work has really ended when the permit is given
+// back: fields are dropped in the order in which they stand here.
+#[pin_project(project = StateProj, project_replace = StateOwned)]
+enum State<S, L, Req>
+where
+    S: Service<Req>,
+    L: Plan,
+    L::Answer: Answer<Req, S::Response, S::Error>,
+{
+    Called {
+        #[pin]
+        inner: S::Future,
+        kept: Option<Kept<S, L, Req>>,
+        layer: L,
+    },
+    Falling {
+        #[pin]
+        fallback: Rescue<S, L, Req>,
+        flight: Flight<L>,
+        error: S::Error,
+    },
+    Ended,
+}
+
+impl<S, L, Req> ResponseFuture<S, L, Req>
+where
+    S: Service<Req>,
+    L: Plan,
+    L::Answer: Answer<Req, S::Response, S::Error>,
+{
+    pub(super) const fn new(inner: S::Future, kept: Option<Kept<S, L, Req>>, layer: L) -> Self {
+        Self {
+            state: State::Called { inner, kept, layer },
+        }
+    }
+}
+
+impl<S, A, W, P, Req> Future for ResponseFuture<S, FallbackLayer<A, W, P>, Req>
+where
+    S: Service<Req>,
+    A: Answer<Req, S::Response, S::Error>,
+    W: When<S::Error>,
+    P: Policy,
+{
+    type Output = Result<S::Response, S::Error>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        if let StateProj::Called { inner, .. } = state.as_mut().project() {
+            match ready!(inner.poll(cx)) {
+                Ok(response) => return Poll::Ready(Ok(response)),
+                Err(error) => state.as_mut().fall(error)?,
+            }
+        }
+        state.follow(cx)
+    }
+}
+
+impl<S, A, W, P, Req> State<S, FallbackLayer<A, W, P>, Req>
+where
+    S: Service<Req>,
+    A: Answer<Req, S::Response, S::Error>,
+    W: When<S::Error>,
+    P: Policy,
+{
+    /// Drops the inner future, then begins the fallback or gives the error back.
+    #[cold]
+    fn fall(mut self: Pin<&mut Self>, error: S::Error) -> Result<(), S::Error> {
+        let StateOwned::Called { kept, layer, .. } = self.as_mut().project_replace(Self::Ended)
+        else {
+            unreachable!("an inner future has just ended");
+        };
+        let Some(kept) = kept.filter(|_| layer.applies(&error)) else {
+            return Err(error);
+        };
+        // The guard has a say only where there would be a fallback, or it would count in vain.
+        let flight = match Flight::admit(layer.clone()) {
+            Ok(flight) => flight.running(),
+            Err(_) => {
+                layer.report(Ending::Refused);
+                return Err(error);
+            }
+        };
+        let fallback = layer.answers().answer(kept, &error);
+        self.set(Self::Falling {
+            fallback,
+            flight,
+            error,
+        });
+        Ok(())
+    }
+
+    #[cold]
+    fn follow(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<S::Response, S::Error>> {
+        let StateProj::Falling {
+            fallback, flight, ..
+        } = self.as_mut().project()
+        else {
+            panic!("polled after it was ready");
+        };
+        flight.set_running(true);
+        let polled = fallback.poll(cx);
+        flight.set_running(false);
+        let answer = ready!(polled);
+        let StateOwned::Falling {
+            mut flight, error, ..
+        } = self.project_replace(Self::Ended)
+        else {
+            unreachable!("a fallback has just ended");
+        };
+        flight.finish(ErrorsAsFailures.classify(answer.as_ref()));
+        flight.host().report(match &answer {
+            Ok(_) => Ending::Answered,
+            Err(_) => Ending::Failed,
+        });
+        Poll::Ready(answer.map_err(|failure| A::give_up(error, failure)))
+    }
+}
+
+impl<S, L, Req> fmt::Debug for ResponseFuture<S, L, Req>
+where
+    S: Service<Req>,
+    L: Plan,
+    L::Answer: Answer<Req, S::Response, S::Error>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.state {
+            State::Called { .. } => "ResponseFuture(called)",
+            State::Falling { .. } => "ResponseFuture(falling back)",
+            State::Ended => "ResponseFuture(ended)",
+        })
+    }
+}

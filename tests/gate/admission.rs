@@ -1,0 +1,325 @@
+//! When a call is admitted, and what readiness means.
+
+use std::{
+    cell::Cell,
+    future::{Ready, ready},
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+    sync::atomic::{AtomicBool, Ordering},
+    task::{Context, Poll},
+};
+
+use portcullis::{
+    clock::Now,
+    gate::{Completion, GateLayer, Policy},
+    rejection::{BoxError, Reason, Rejection},
+};
+use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
+use tower::{Layer, Service, ServiceExt, service_fn};
+use tower_test::{assert_request_eq, mock};
+
+use crate::support::{Log, Spy, soon};
+
+/// A service that is as ready as it is told to be, and notes how often it was asked.
+#[derive(Clone, Debug, Default)]
+struct Moody {
+    asked: Rc<Cell<u32>>,
+    mood: Rc<Cell<Mood>>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Mood {
+    #[default]
+    Ready,
+    Busy,
+    Broken,
+    Panicking,
+}
+
+impl Service<()> for Moody {
+    type Response = ();
+    type Error = BoxError;
+    type Future = Ready<Result<(), BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.asked.set(self.asked.get() + 1);
+        match self.mood.get() {
+            Mood::Ready => Poll::Ready(Ok(())),
+            Mood::Busy => Poll::Pending,
+            Mood::Broken => Poll::Ready(Err("broken".into())),
+            Mood::Panicking => panic!("the service's own"),
+        }
+    }
+
+    fn call(&mut self, (): ()) -> Self::Future {
+        ready(Ok(()))
+    }
+}
+
+fn reason_of(error: &BoxError) -> Option<Reason> {
+    Rejection::find(&**error).map(Rejection::reason)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_is_admitted_in_call_and_not_in_poll_ready() {
+    let log = Log::default();
+    let (mut gate, mut handle) =
+        mock::spawn_layer::<&str, &str, _>(GateLayer::new(Spy::new("spy", &log)));
+
+    assert_ready_ok!(gate.poll_ready());
+    assert!(log.take().is_empty());
+
+    let call = gate.call("ping");
+    assert_eq!(log.take(), ["spy admits"]);
+    assert_request_eq!(handle, "ping").send_response("pong");
+    assert_eq!(soon(call).await.unwrap(), "pong");
+    assert_eq!(log.take(), ["spy settles Success"]);
+}
+
+#[test]
+fn idle_clones_hold_nothing() {
+    let log = Log::default();
+    let gate = GateLayer::new(Spy::new("spy", &log)).layer(Moody::default());
+    let clones: Vec<_> = (0..10)
+        .map(|_| {
+            let mut clone = task::spawn(gate.clone());
+            assert_ready_ok!(clone.enter(|cx, mut clone| clone.poll_ready(cx)));
+            clone
+        })
+        .collect();
+
+    drop(clones);
+    assert!(log.take().is_empty());
+}
+
+#[test]
+fn a_clone_of_a_ready_gate_never_calls_an_unready_service() {
+    let log = Log::default();
+    let (mut gate, mut handle) =
+        mock::spawn_layer::<(), (), _>(GateLayer::new(Spy::new("spy", &log)));
+    handle.allow(1);
+    assert_ready_ok!(gate.poll_ready());
+
+    let mut clone = gate.get_ref().clone();
+    handle.allow(0);
+    let error = assert_ready_err!(task::spawn(clone.call(())).poll());
+    assert_eq!(reason_of(&error), Some(Reason::NotReady));
+}
+
+#[test]
+fn readiness_is_spent_by_one_call() {
+    let log = Log::default();
+    let service = Moody::default();
+    let mut gate = mock::Spawn::new(GateLayer::new(Spy::new("spy", &log)).layer(service.clone()));
+    assert_ready_ok!(gate.poll_ready::<()>());
+    drop(gate.call(()));
+
+    service.mood.set(Mood::Busy);
+    let error = assert_ready_err!(task::spawn(gate.call(())).poll());
+    assert_eq!(reason_of(&error), Some(Reason::NotReady));
+}
+
+#[test]
+fn readiness_that_was_lost_again_is_not_remembered() {
+    let log = Log::default();
+    let service = Moody::default();
+    let mut gate = mock::Spawn::new(GateLayer::new(Spy::new("spy", &log)).layer(service.clone()));
+    assert_ready_ok!(gate.poll_ready::<()>());
+    service.mood.set(Mood::Busy);
+    assert_pending!(gate.poll_ready::<()>());
+
+    let error = assert_ready_err!(task::spawn(gate.call(())).poll());
+    assert_eq!(reason_of(&error), Some(Reason::NotReady));
+}
+
+#[test]
+fn readiness_is_never_a_rejection() {
+    let log = Log::default();
+    let spy = Spy::new("spy", &log);
+    let mut gate = mock::Spawn::new(GateLayer::new(spy.clone()).layer(Moody::default()));
+
+    spy.refuse(true);
+    assert_ready_ok!(gate.poll_ready::<()>());
+    spy.shut(true);
+    assert_ready_ok!(gate.poll_ready::<()>());
+    assert!(log.take().is_empty());
+
+    let error = assert_ready_err!(task::spawn(gate.call(())).poll());
+    assert_eq!(reason_of(&error), Some(Reason::CircuitOpen));
+    assert_eq!(log.take(), ["spy refuses"]);
+}
+
+#[test]
+fn asking_for_readiness_again_changes_nothing() {
+    let log = Log::default();
+    let mut gate = mock::Spawn::new(GateLayer::new(Spy::new("spy", &log)).layer(Moody::default()));
+    for _ in 0..3 {
+        assert_ready_ok!(gate.poll_ready::<()>());
+    }
+
+    assert_ready_ok!(task::spawn(gate.call(())).poll());
+    assert_eq!(log.take(), ["spy admits", "spy settles Success"]);
+}
+
+#[test]
+fn a_gate_that_is_not_ready_wakes_its_caller_when_it_is() {
+    let log = Log::default();
+    let (mut gate, mut handle) =
+        mock::spawn_layer::<(), (), _>(GateLayer::new(Spy::new("spy", &log)));
+    handle.allow(0);
+    assert_pending!(gate.poll_ready());
+    assert!(!gate.is_woken());
+
+    handle.allow(1);
+    assert!(gate.is_woken());
+    assert_ready_ok!(gate.poll_ready());
+}
+
+#[test]
+fn a_shut_gate_rejects_without_asking_a_busy_service() {
+    let log = Log::default();
+    let spy = Spy::new("spy", &log);
+    let service = Moody::default();
+    let mut gate = mock::Spawn::new(GateLayer::new(spy.clone()).layer(service.clone()));
+    spy.shut(true);
+    service.mood.set(Mood::Busy);
+
+    assert_ready_ok!(gate.poll_ready::<()>());
+    let error = assert_ready_err!(task::spawn(gate.call(())).poll());
+    assert_eq!(reason_of(&error), Some(Reason::CircuitOpen));
+    assert_eq!(service.asked.get(), 0);
+}
+
+#[test]
+fn a_gate_that_opened_meanwhile_rejects_for_a_busy_service_and_gives_the_permit_back() {
+    let log = Log::default();
+    let spy = Spy::new("spy", &log);
+    let service = Moody::default();
+    let mut gate = mock::Spawn::new(GateLayer::new(spy.clone()).layer(service.clone()));
+    spy.shut(true);
+    assert_ready_ok!(gate.poll_ready::<()>());
+    spy.shut(false);
+    service.mood.set(Mood::Busy);
+
+    let error = assert_ready_err!(task::spawn(gate.call(())).poll());
+    assert_eq!(reason_of(&error), Some(Reason::NotReady));
+    assert_eq!(log.take(), ["spy admits", "spy withdraws"]);
+}
+
+#[test]
+fn a_gate_that_opened_meanwhile_admits_to_a_service_that_is_ready() {
+    let log = Log::default();
+    let spy = Spy::new("spy", &log);
+    let mut gate = mock::Spawn::new(GateLayer::new(spy.clone()).layer(Moody::default()));
+    spy.shut(true);
+    assert_ready_ok!(gate.poll_ready::<()>());
+    spy.shut(false);
+
+    assert_ready_ok!(task::spawn(gate.call(())).poll());
+    assert_eq!(log.take(), ["spy admits", "spy settles Success"]);
+}
+
+#[test]
+fn an_older_readiness_is_not_used_after_the_gate_was_shut() {
+    let log = Log::default();
+    let spy = Spy::new("spy", &log);
+    let service = Moody::default();
+    let mut gate = mock::Spawn::new(GateLayer::new(spy.clone()).layer(service.clone()));
+    assert_ready_ok!(gate.poll_ready::<()>());
+    spy.shut(true);
+    assert_ready_ok!(gate.poll_ready::<()>());
+    spy.shut(false);
+    service.mood.set(Mood::Busy);
+
+    let error = assert_ready_err!(task::spawn(gate.call(())).poll());
+    assert_eq!(reason_of(&error), Some(Reason::NotReady));
+}
+
+#[test]
+fn a_panic_of_a_service_that_is_asked_late_is_a_failure() {
+    let log = Log::default();
+    let service = Moody::default();
+    let mut gate = GateLayer::new(Spy::new("spy", &log)).layer(service.clone());
+    service.mood.set(Mood::Panicking);
+
+    catch_unwind(AssertUnwindSafe(|| gate.call(()))).unwrap_err();
+    assert_eq!(log.take(), ["spy admits", "spy settles Failure"]);
+}
+
+#[test]
+fn an_error_of_readiness_passes_through_and_counts_as_a_failure() {
+    let log = Log::default();
+    let service = Moody::default();
+    service.mood.set(Mood::Broken);
+    let mut gate = mock::Spawn::new(GateLayer::new(Spy::new("spy", &log)).layer(service));
+
+    let error = assert_ready_err!(gate.poll_ready::<()>());
+    assert_eq!(error.to_string(), "broken");
+    assert_eq!(log.take(), ["spy admits", "spy settles Failure"]);
+}
+
+#[test]
+fn an_error_of_readiness_passes_through_a_policy_that_refuses() {
+    let log = Log::default();
+    let spy = Spy::new("spy", &log);
+    spy.refuse(true);
+    let service = Moody::default();
+    service.mood.set(Mood::Broken);
+    let mut gate = mock::Spawn::new(GateLayer::new(spy).layer(service));
+
+    let error = assert_ready_err!(gate.poll_ready::<()>());
+    assert_eq!(error.to_string(), "broken");
+    assert_eq!(log.take(), ["spy refuses"]);
+}
+
+/// One call at a time. It is no handle: it cannot be cloned, and shares nothing by itself.
+#[derive(Debug, Default)]
+struct OneAtATime(AtomicBool);
+
+impl Policy for OneAtATime {
+    type Permit = ();
+
+    fn admit(&self, _: &Now<'_>) -> Result<(), Rejection> {
+        match self.0.swap(true, Ordering::Relaxed) {
+            true => Err(Rejection::new(Reason::BulkheadFull)),
+            false => Ok(()),
+        }
+    }
+
+    fn settle(&self, (): (), _: &Completion<'_>) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn services_of_one_layer_and_its_clones_share_their_state() {
+    let layer = GateLayer::new(OneAtATime::default());
+    let mut one = layer.layer(Moody::default());
+    let mut another = layer.clone().layer(Moody::default());
+
+    let running = soon(one.ready()).await.unwrap().call(());
+    let error = soon(another.clone().oneshot(())).await.unwrap_err();
+    assert_eq!(reason_of(&error), Some(Reason::BulkheadFull));
+
+    soon(running).await.unwrap();
+    soon(another.ready()).await.unwrap();
+    soon(another.call(())).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_need_be_neither_clone_nor_send_nor_static() {
+    let log = Log::default();
+    let mut calls = 0;
+    let local = Rc::new(7);
+    let service = service_fn(|more: u32| {
+        calls += 1;
+        let local = &local;
+        async move { Ok::<_, BoxError>(**local + more) }
+    });
+    let mut gate = GateLayer::new(Spy::new("spy", &log)).layer(service);
+
+    assert_eq!(soon(gate.ready()).await.unwrap().call(1).await.unwrap(), 8);
+    assert_eq!(soon(gate.ready()).await.unwrap().call(2).await.unwrap(), 9);
+    drop(gate);
+    assert_eq!(calls, 2);
+}

@@ -1,0 +1,87 @@
+//! Who is told, and when.
+
+use std::future::ready;
+
+use portcullis::{
+    event::{Event, Scope},
+    gate::GateLayer,
+    rejection::BoxError,
+};
+use tokio_test::{assert_ready_err, assert_ready_ok, task};
+use tower::{Layer, Service, ServiceExt, service_fn};
+
+use crate::support::{Log, Spy};
+
+type Answer = Result<(), BoxError>;
+
+/// Notes settlements and rejections.
+fn scope(log: &Log) -> Scope {
+    let log = log.clone();
+    Scope::named("inventory").observed_by(move |name: Option<&str>, event: &Event| {
+        let name = name.unwrap_or("nobody");
+        match event {
+            Event::Settled { outcome, latency } => {
+                assert!(latency.is_some(), "observers get latencies");
+                log.note(format!("{name} settled {outcome:?}"));
+            }
+            Event::Rejected { reason } => log.note(format!("{name} rejected {reason:?}")),
+            other => panic!("unexpected {other:?}"),
+        }
+    })
+}
+
+#[test]
+fn observers_are_told_after_the_change() {
+    let log = Log::default();
+    let spy = Spy::new("spy", &log);
+    let gate = GateLayer::new(spy.clone())
+        .scoped(scope(&log))
+        .layer(service_fn(|()| ready::<Answer>(Ok(()))));
+
+    assert_ready_ok!(task::spawn(gate.clone().oneshot(())).poll());
+    let settled = log.take();
+    assert_eq!(settled[0], "spy admits");
+    assert!(settled[1].starts_with("spy settles Success"));
+    assert_eq!(settled[2..], ["inventory settled Success"]);
+
+    spy.refuse(true);
+    assert_ready_err!(task::spawn(gate.oneshot(())).poll());
+    assert_eq!(
+        log.take(),
+        ["spy refuses", "inventory rejected CircuitOpen"]
+    );
+}
+
+#[test]
+fn observers_are_told_of_cancelled_calls_and_of_missing_readiness() {
+    let log = Log::default();
+    let mut gate = GateLayer::new(Spy::new("spy", &log))
+        .scoped(scope(&log))
+        .layer(service_fn(|()| ready::<Answer>(Ok(()))));
+    drop(gate.call(()));
+    assert!(log.take().contains(&"inventory settled Cancelled".into()));
+
+    let (gate, mut handle) = tower_test::mock::spawn_layer::<(), (), _>(
+        GateLayer::new(Spy::new("spy", &log)).scoped(scope(&log)),
+    );
+    handle.allow(0);
+    assert_ready_err!(task::spawn(gate.into_inner().call(())).poll());
+    assert_eq!(
+        log.take(),
+        ["spy admits", "spy withdraws", "inventory rejected NotReady"]
+    );
+}
+
+#[test]
+fn a_panicking_observer_harms_neither_policy_nor_caller() {
+    let log = Log::default();
+    let spy = Spy::new("spy", &log);
+    let gate = GateLayer::new(spy.clone())
+        .scoped(Scope::new().observed_by(|_: Option<&str>, _: &Event| panic!("observer")))
+        .layer(service_fn(|()| ready::<Answer>(Ok(()))));
+
+    assert_ready_ok!(task::spawn(gate.clone().oneshot(())).poll());
+    assert_eq!(log.take().len(), 2);
+    spy.refuse(true);
+    assert_ready_err!(task::spawn(gate.oneshot(())).poll());
+}

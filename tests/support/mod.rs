@@ -1,0 +1,139 @@
+//! What the tests of the layers share.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::{
+    future::Future,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use portcullis::{
+    clock::Now,
+    gate::{Completion, Policy},
+    rejection::{Reason, Rejection},
+};
+
+/// Awaits something that would otherwise hang the test; a paused clock makes the limit immediate.
+pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(60), future)
+        .await
+        .expect("it should have ended")
+}
+
+/// What happened, in order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    pub(crate) fn note(&self, what: impl Into<String>) {
+        self.0.lock().unwrap().push(what.into());
+    }
+
+    /// Returns what happened since the last look.
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+/// A policy that notes what it is asked and told, and admits, refuses or panics as it is bidden.
+#[derive(Clone, Debug)]
+pub(crate) struct Spy {
+    name: &'static str,
+    log: Log,
+    refusing: Arc<AtomicBool>,
+    panicking: Arc<AtomicBool>,
+    shut: Arc<AtomicBool>,
+    wants_latency: bool,
+}
+
+impl Spy {
+    pub(crate) fn new(name: &'static str, log: &Log) -> Self {
+        Self {
+            name,
+            log: log.clone(),
+            refusing: Arc::default(),
+            panicking: Arc::default(),
+            shut: Arc::default(),
+            wants_latency: false,
+        }
+    }
+
+    pub(crate) fn wanting_latency(self) -> Self {
+        Self {
+            wants_latency: true,
+            ..self
+        }
+    }
+
+    pub(crate) fn refuse(&self, refuse: bool) {
+        self.refusing.store(refuse, Ordering::Relaxed);
+    }
+
+    pub(crate) fn panic(&self, panic: bool) {
+        self.panicking.store(panic, Ordering::Relaxed);
+    }
+
+    /// Refuses, and says so beforehand.
+    pub(crate) fn shut(&self, shut: bool) {
+        self.refuse(shut);
+        self.shut.store(shut, Ordering::Relaxed);
+    }
+
+    fn note(&self, what: &str) {
+        self.log.note(format!("{} {what}", self.name));
+    }
+}
+
+impl Policy for Spy {
+    type Permit = Pass;
+
+    fn admit(&self, _: &Now<'_>) -> Result<Pass, Rejection> {
+        if self.panicking.load(Ordering::Relaxed) {
+            self.note("panics");
+            panic!("the policy's own");
+        }
+        if self.refusing.load(Ordering::Relaxed) {
+            self.note("refuses");
+            return Err(Rejection::new(Reason::CircuitOpen));
+        }
+        self.note("admits");
+        Ok(Pass(Some(self.clone())))
+    }
+
+    fn settle(&self, mut pass: Pass, completion: &Completion<'_>) {
+        pass.0 = None;
+        self.note(&match completion.latency() {
+            Some(latency) => format!("settles {:?} after {latency:?}", completion.outcome()),
+            None => format!("settles {:?}", completion.outcome()),
+        });
+    }
+
+    fn withdraw(&self, mut pass: Pass) {
+        pass.0 = None;
+        self.note("withdraws");
+    }
+
+    fn is_shut(&self, _: &Now<'_>) -> bool {
+        self.shut.load(Ordering::Relaxed)
+    }
+
+    fn needs_latency(&self) -> bool {
+        self.wants_latency
+    }
+}
+
+/// The permit of a [`Spy`], which notices when it is neither settled nor withdrawn.
+#[derive(Debug)]
+pub(crate) struct Pass(Option<Spy>);
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        if let Some(spy) = &self.0 {
+            spy.note("lost a permit");
+        }
+    }
+}
