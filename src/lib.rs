@@ -20,3 +20,5 @@ pub mod bulkhead;
 pub mod circuit_breaker;
 pub mod fallback;
 pub mod timeout;
+
+pub mod pipeline;

@@ -28,7 +28,7 @@ use portcullis::{
     timeout::TimeoutLayer,
 };
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};
-use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn, util::BoxCloneSyncService};
 use tower_test::{assert_request_eq, mock};
 
 /// Awaits what must not hang.
@@ -267,6 +267,15 @@ async fn each_fallback_calls_a_clone_of_its_own() {
     assert_request_eq!(handle, Request(2)).send_response("other");
     assert_eq!(assert_ready_ok!(other.poll()), "other");
     assert_eq!(assert_ready_ok!(one.poll()), "one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_with_a_boxed_second_service_can_be_spawned() {
+    let second = service_fn(async |_: Request| Ok::<_, BoxError>("second"));
+    let second = BoxCloneSyncService::new(second);
+    let layer = FallbackLayer::service(second, |request: &Request| Some(Request(request.0)));
+    let answer = tokio::spawn(layer.layer(down()).call(Request(1)));
+    assert_eq!(within(answer).await.unwrap().unwrap(), "second");
 }
 
 #[tokio::test(start_paused = true)]
@@ -510,6 +519,19 @@ fn a_panic_in_the_fallback_gives_the_permit_back() {
         assert_eq!(slots.free(), 1);
     }
     assert_eq!(slots.ends(), [Outcome::Failure; 2]);
+}
+
+#[test]
+fn a_panic_elsewhere_in_the_task_cancels_the_fallback() {
+    let slots = Slots::new(1);
+    let layer = FallbackLayer::future(unending).guarded_by(slots.clone());
+    let task = AssertUnwindSafe(|| {
+        let mut answer = task::spawn(layer.layer(down()).call(Request(1)));
+        assert_pending!(answer.poll());
+        panic!("elsewhere");
+    });
+    assert!(catch_unwind(task).is_err());
+    assert_eq!(slots.ends(), [Outcome::Cancelled]);
 }
 
 #[tokio::test(start_paused = true)]

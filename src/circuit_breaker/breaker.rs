@@ -290,7 +290,11 @@ impl Policy for CircuitBreaker {
 
     fn refused(&self, rejection: &Rejection, now: &Now<'_>) {
         let kind = Kind::of_rejection(rejection.reason());
-        self.circuit.record.count_refusal(kind, now);
+        self.circuit.record.count_unheard(kind, now);
+    }
+
+    fn abandoned(&self, now: &Now<'_>) {
+        self.circuit.record.count_unheard(Kind::Cancelled, now);
     }
 
     #[inline]

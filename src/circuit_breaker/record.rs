@@ -133,8 +133,8 @@ impl Record {
         }
     }
 
-    /// Counts a call that was not admitted, or would not have been.
-    pub(super) fn count_refusal(&self, kind: Kind, now: &Now<'_>) {
+    /// Counts a call that the rules do not hear of, because it was not admitted.
+    pub(super) fn count_unheard(&self, kind: Kind, now: &Now<'_>) {
         self.count_kind(self.place(now), kind);
     }
 

@@ -110,7 +110,7 @@ impl Circuit {
     }
 
     fn admit_dry(&self, word: Word, reason: Reason, now: &Now<'_>) -> CircuitPermit {
-        self.record.count_refusal(Kind::WouldReject, now);
+        self.record.count_unheard(Kind::WouldReject, now);
         self.scope.tell(&Event::WouldReject { reason });
         permit(word, Role::Bystander)
     }

@@ -136,7 +136,6 @@ impl<A: Clone, W: Clone, P: Clone> FallbackLayer<A, W, P> {
     }
 
     /// Sets who counts the fallbacks that were needed; a call that succeeds does not touch it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the pipeline's window"))]
     pub(crate) fn tallied(self, tally: impl Fn(Ending) + Send + Sync + 'static) -> Self {
         let shared = Shared {
             tally: Some(Arc::new(tally)),

@@ -69,7 +69,7 @@ where
                 let answer = ready!(polled);
                 let verdict = flight.host().verdict(answer.as_ref());
                 flight.finish(verdict);
-                Poll::Ready(answer)
+                Poll::Ready(flight.host().pass(answer))
             }
             StateProj::Refused { answer } => {
                 Poll::Ready(answer.take().expect("polled after it was ready"))

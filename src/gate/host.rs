@@ -41,6 +41,12 @@ pub trait Judge<Res, Err>: Host {
     /// Turns a rejection into an answer.
     fn refuse(&self, rejection: Rejection) -> Result<Res, Err>;
 
+    /// Passes an answer on.
+    #[inline]
+    fn pass(&self, answer: Result<Res, Err>) -> Result<Res, Err> {
+        answer
+    }
+
     /// Takes note of a rejection, then refuses.
     fn reject(&self, rejection: Rejection) -> Result<Res, Err> {
         self.refused(&rejection);

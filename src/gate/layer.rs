@@ -169,6 +169,11 @@ where
     fn refuse(&self, rejection: Rejection) -> Result<Res, Err> {
         self.shared.refusal.refuse(rejection)
     }
+
+    #[inline]
+    fn pass(&self, answer: Result<Res, Err>) -> Result<Res, Err> {
+        self.shared.refusal.pass(answer, &self.shared.scope)
+    }
 }
 
 impl<S, P, C, R> Layer<S> for GateLayer<P, C, R> {

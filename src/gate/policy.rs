@@ -60,6 +60,11 @@ pub trait Policy {
         let _ = (rejection, now);
     }
 
+    /// Takes note of a call whose caller left while it waited in a queue.
+    fn abandoned(&self, now: &Now<'_>) {
+        let _ = now;
+    }
+
     /// Returns whether the policy is sure to refuse now, so that the inner service need not be made
     /// ready first.
     ///
@@ -168,6 +173,12 @@ impl<P: Policy> Policy for Option<P> {
         }
     }
 
+    fn abandoned(&self, now: &Now<'_>) {
+        if let Some(policy) = self {
+            policy.abandoned(now);
+        }
+    }
+
     fn is_shut(&self, now: &Now<'_>) -> bool {
         self.as_ref().is_some_and(|policy| policy.is_shut(now))
     }
@@ -202,6 +213,11 @@ impl<A: Policy, B: Policy> Policy for (A, B) {
     fn refused(&self, rejection: &Rejection, now: &Now<'_>) {
         self.0.refused(rejection, now);
         self.1.refused(rejection, now);
+    }
+
+    fn abandoned(&self, now: &Now<'_>) {
+        self.0.abandoned(now);
+        self.1.abandoned(now);
     }
 
     fn is_shut(&self, now: &Now<'_>) -> bool {
@@ -243,6 +259,12 @@ impl<A: Policy, B: Policy, C: Policy> Policy for (A, B, C) {
         self.0.refused(rejection, now);
         self.1.refused(rejection, now);
         self.2.refused(rejection, now);
+    }
+
+    fn abandoned(&self, now: &Now<'_>) {
+        self.0.abandoned(now);
+        self.1.abandoned(now);
+        self.2.abandoned(now);
     }
 
     fn is_shut(&self, now: &Now<'_>) -> bool {

@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use pin_project::pin_project;
+use pin_project::{pin_project, pinned_drop};
 use tower_service::Service;
 
 use super::{
@@ -217,7 +217,7 @@ where
 }
 
 /// A call in the queue, and then in front of a service that is not ready yet.
-#[pin_project]
+#[pin_project(PinnedDrop)]
 struct Waiting<S, G, Req>
 where
     S: Service<Req>,
@@ -272,6 +272,23 @@ where
                 ResponseFuture::refused(Err(error))
             }
         })
+    }
+}
+
+#[pinned_drop]
+impl<S, G, Req> PinnedDrop for Waiting<S, G, Req>
+where
+    S: Service<Req>,
+    G: Host,
+    G::Policy: Queue,
+{
+    fn drop(self: Pin<&mut Self>) {
+        // A call that was admitted is counted by its flight, one that was refused by the refusal.
+        if self.ticket.is_some() {
+            self.host
+                .policy()
+                .abandoned(&Now::of(self.host.scope().clock()));
+        }
     }
 }
 

@@ -1,11 +1,18 @@
 //! How a rejection leaves a stack.
 
-use crate::rejection::Rejection;
+use crate::{event::Scope, rejection::Rejection};
 
 /// Turns a rejection into what the caller gets.
 pub trait Refusal<Res, Err> {
     /// Converts one rejection.
     fn refuse(&self, rejection: Rejection) -> Result<Res, Err>;
+
+    /// Passes an answer of the inner service on; as it is, unless you have something to add.
+    #[inline]
+    fn pass(&self, answer: Result<Res, Err>, scope: &Scope) -> Result<Res, Err> {
+        let _ = scope;
+        answer
+    }
 }
 
 /// A rejection becomes an error.

@@ -11,10 +11,10 @@ use std::{
 
 use portcullis::{
     clock::Now,
-    gate::{Completion, GateLayer, Policy},
+    gate::{Completion, Gate, GateLayer, Policy},
     rejection::{BoxError, Reason, Rejection},
 };
-use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
+use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_test::{assert_request_eq, mock};
 
@@ -56,8 +56,23 @@ impl Service<()> for Moody {
     }
 }
 
-fn reason_of(error: &BoxError) -> Option<Reason> {
-    Rejection::find(&**error).map(Rejection::reason)
+type Guarded = mock::Spawn<Gate<Moody, GateLayer<Spy>>>;
+
+/// A gate before a moody service.
+fn guarded(log: &Log) -> (Spy, Moody, Guarded) {
+    let spy = Spy::new("spy", log);
+    let service = Moody::default();
+    let gate = GateLayer::new(spy.clone()).layer(service.clone());
+    (spy, service, mock::Spawn::new(gate))
+}
+
+/// Calls once, whatever `poll_ready` said.
+fn call(gate: &mut Guarded) -> Result<(), Reason> {
+    assert_ready!(task::spawn(gate.call(())).poll()).map_err(|error| reason_of(&error))
+}
+
+fn reason_of(error: &BoxError) -> Reason {
+    Rejection::find(&**error).expect("a rejection").reason()
 }
 
 #[tokio::test(start_paused = true)]
@@ -103,40 +118,35 @@ fn a_clone_of_a_ready_gate_never_calls_an_unready_service() {
     let mut clone = gate.get_ref().clone();
     handle.allow(0);
     let error = assert_ready_err!(task::spawn(clone.call(())).poll());
-    assert_eq!(reason_of(&error), Some(Reason::NotReady));
+    assert_eq!(reason_of(&error), Reason::NotReady);
 }
 
 #[test]
 fn readiness_is_spent_by_one_call() {
     let log = Log::default();
-    let service = Moody::default();
-    let mut gate = mock::Spawn::new(GateLayer::new(Spy::new("spy", &log)).layer(service.clone()));
+    let (_, service, mut gate) = guarded(&log);
     assert_ready_ok!(gate.poll_ready::<()>());
     drop(gate.call(()));
 
     service.mood.set(Mood::Busy);
-    let error = assert_ready_err!(task::spawn(gate.call(())).poll());
-    assert_eq!(reason_of(&error), Some(Reason::NotReady));
+    assert_eq!(call(&mut gate), Err(Reason::NotReady));
 }
 
 #[test]
 fn readiness_that_was_lost_again_is_not_remembered() {
     let log = Log::default();
-    let service = Moody::default();
-    let mut gate = mock::Spawn::new(GateLayer::new(Spy::new("spy", &log)).layer(service.clone()));
+    let (_, service, mut gate) = guarded(&log);
     assert_ready_ok!(gate.poll_ready::<()>());
     service.mood.set(Mood::Busy);
     assert_pending!(gate.poll_ready::<()>());
 
-    let error = assert_ready_err!(task::spawn(gate.call(())).poll());
-    assert_eq!(reason_of(&error), Some(Reason::NotReady));
+    assert_eq!(call(&mut gate), Err(Reason::NotReady));
 }
 
 #[test]
 fn readiness_is_never_a_rejection() {
     let log = Log::default();
-    let spy = Spy::new("spy", &log);
-    let mut gate = mock::Spawn::new(GateLayer::new(spy.clone()).layer(Moody::default()));
+    let (spy, _, mut gate) = guarded(&log);
 
     spy.refuse(true);
     assert_ready_ok!(gate.poll_ready::<()>());
@@ -144,20 +154,19 @@ fn readiness_is_never_a_rejection() {
     assert_ready_ok!(gate.poll_ready::<()>());
     assert!(log.take().is_empty());
 
-    let error = assert_ready_err!(task::spawn(gate.call(())).poll());
-    assert_eq!(reason_of(&error), Some(Reason::CircuitOpen));
+    assert_eq!(call(&mut gate), Err(Reason::CircuitOpen));
     assert_eq!(log.take(), ["spy refuses"]);
 }
 
 #[test]
 fn asking_for_readiness_again_changes_nothing() {
     let log = Log::default();
-    let mut gate = mock::Spawn::new(GateLayer::new(Spy::new("spy", &log)).layer(Moody::default()));
+    let (_, _, mut gate) = guarded(&log);
     for _ in 0..3 {
         assert_ready_ok!(gate.poll_ready::<()>());
     }
 
-    assert_ready_ok!(task::spawn(gate.call(())).poll());
+    assert_eq!(call(&mut gate), Ok(()));
     assert_eq!(log.take(), ["spy admits", "spy settles Success"]);
 }
 
@@ -178,68 +187,57 @@ fn a_gate_that_is_not_ready_wakes_its_caller_when_it_is() {
 #[test]
 fn a_shut_gate_rejects_without_asking_a_busy_service() {
     let log = Log::default();
-    let spy = Spy::new("spy", &log);
-    let service = Moody::default();
-    let mut gate = mock::Spawn::new(GateLayer::new(spy.clone()).layer(service.clone()));
+    let (spy, service, mut gate) = guarded(&log);
     spy.shut(true);
     service.mood.set(Mood::Busy);
 
     assert_ready_ok!(gate.poll_ready::<()>());
-    let error = assert_ready_err!(task::spawn(gate.call(())).poll());
-    assert_eq!(reason_of(&error), Some(Reason::CircuitOpen));
+    assert_eq!(call(&mut gate), Err(Reason::CircuitOpen));
     assert_eq!(service.asked.get(), 0);
 }
 
 #[test]
 fn a_gate_that_opened_meanwhile_rejects_for_a_busy_service_and_gives_the_permit_back() {
     let log = Log::default();
-    let spy = Spy::new("spy", &log);
-    let service = Moody::default();
-    let mut gate = mock::Spawn::new(GateLayer::new(spy.clone()).layer(service.clone()));
+    let (spy, service, mut gate) = guarded(&log);
     spy.shut(true);
     assert_ready_ok!(gate.poll_ready::<()>());
     spy.shut(false);
     service.mood.set(Mood::Busy);
 
-    let error = assert_ready_err!(task::spawn(gate.call(())).poll());
-    assert_eq!(reason_of(&error), Some(Reason::NotReady));
+    assert_eq!(call(&mut gate), Err(Reason::NotReady));
     assert_eq!(log.take(), ["spy admits", "spy withdraws"]);
 }
 
 #[test]
 fn a_gate_that_opened_meanwhile_admits_to_a_service_that_is_ready() {
     let log = Log::default();
-    let spy = Spy::new("spy", &log);
-    let mut gate = mock::Spawn::new(GateLayer::new(spy.clone()).layer(Moody::default()));
+    let (spy, _, mut gate) = guarded(&log);
     spy.shut(true);
     assert_ready_ok!(gate.poll_ready::<()>());
     spy.shut(false);
 
-    assert_ready_ok!(task::spawn(gate.call(())).poll());
+    assert_eq!(call(&mut gate), Ok(()));
     assert_eq!(log.take(), ["spy admits", "spy settles Success"]);
 }
 
 #[test]
 fn an_older_readiness_is_not_used_after_the_gate_was_shut() {
     let log = Log::default();
-    let spy = Spy::new("spy", &log);
-    let service = Moody::default();
-    let mut gate = mock::Spawn::new(GateLayer::new(spy.clone()).layer(service.clone()));
+    let (spy, service, mut gate) = guarded(&log);
     assert_ready_ok!(gate.poll_ready::<()>());
     spy.shut(true);
     assert_ready_ok!(gate.poll_ready::<()>());
     spy.shut(false);
     service.mood.set(Mood::Busy);
 
-    let error = assert_ready_err!(task::spawn(gate.call(())).poll());
-    assert_eq!(reason_of(&error), Some(Reason::NotReady));
+    assert_eq!(call(&mut gate), Err(Reason::NotReady));
 }
 
 #[test]
 fn a_panic_of_a_service_that_is_asked_late_is_a_failure() {
     let log = Log::default();
-    let service = Moody::default();
-    let mut gate = GateLayer::new(Spy::new("spy", &log)).layer(service.clone());
+    let (_, service, mut gate) = guarded(&log);
     service.mood.set(Mood::Panicking);
 
     catch_unwind(AssertUnwindSafe(|| gate.call(()))).unwrap_err();
@@ -249,9 +247,8 @@ fn a_panic_of_a_service_that_is_asked_late_is_a_failure() {
 #[test]
 fn an_error_of_readiness_passes_through_and_counts_as_a_failure() {
     let log = Log::default();
-    let service = Moody::default();
+    let (_, service, mut gate) = guarded(&log);
     service.mood.set(Mood::Broken);
-    let mut gate = mock::Spawn::new(GateLayer::new(Spy::new("spy", &log)).layer(service));
 
     let error = assert_ready_err!(gate.poll_ready::<()>());
     assert_eq!(error.to_string(), "broken");
@@ -261,11 +258,9 @@ fn an_error_of_readiness_passes_through_and_counts_as_a_failure() {
 #[test]
 fn an_error_of_readiness_passes_through_a_policy_that_refuses() {
     let log = Log::default();
-    let spy = Spy::new("spy", &log);
+    let (spy, service, mut gate) = guarded(&log);
     spy.refuse(true);
-    let service = Moody::default();
     service.mood.set(Mood::Broken);
-    let mut gate = mock::Spawn::new(GateLayer::new(spy).layer(service));
 
     let error = assert_ready_err!(gate.poll_ready::<()>());
     assert_eq!(error.to_string(), "broken");
@@ -299,7 +294,7 @@ async fn services_of_one_layer_and_its_clones_share_their_state() {
 
     let running = soon(one.ready()).await.unwrap().call(());
     let error = soon(another.clone().oneshot(())).await.unwrap_err();
-    assert_eq!(reason_of(&error), Some(Reason::BulkheadFull));
+    assert_eq!(reason_of(&error), Reason::BulkheadFull);
 
     soon(running).await.unwrap();
     soon(another.ready()).await.unwrap();

@@ -53,6 +53,15 @@ fn counting_clock() -> (Clock, Arc<AtomicU32>) {
     (clock, reads)
 }
 
+/// Drops something because of a panic.
+fn unwind_over<T>(held: T) {
+    catch_unwind(AssertUnwindSafe(|| {
+        let _held = held;
+        panic!("the caller's own")
+    }))
+    .unwrap_err();
+}
+
 #[test]
 fn a_call_is_settled_once_when_the_answer_is_there() {
     let log = Log::default();
@@ -129,11 +138,7 @@ fn a_call_dropped_while_its_caller_unwinds_is_cancelled() {
 
     let mut call = task::spawn(gate.call(()));
     assert_pending!(call.poll());
-    catch_unwind(AssertUnwindSafe(|| {
-        let _call = call;
-        panic!("the caller's own")
-    }))
-    .unwrap_err();
+    unwind_over(call);
     assert_eq!(log.take(), ["spy admits", "spy settles Cancelled"]);
 }
 
@@ -144,11 +149,7 @@ fn a_call_not_yet_polled_while_its_caller_unwinds_is_cancelled() {
         GateLayer::new(Spy::new("spy", &log)).layer(service_fn(|()| pending::<Answer>()));
 
     let call = gate.call(());
-    catch_unwind(AssertUnwindSafe(|| {
-        let _call = call;
-        panic!("the caller's own")
-    }))
-    .unwrap_err();
+    unwind_over(call);
     assert_eq!(log.take(), ["spy admits", "spy settles Cancelled"]);
 }
 
@@ -162,11 +163,7 @@ fn a_flight_by_hand_is_settled_cancelled_or_failed() {
     drop(layer.admit().unwrap());
     assert_eq!(log.take(), ["spy admits", "spy settles Cancelled"]);
 
-    catch_unwind(AssertUnwindSafe(|| {
-        let _flight = layer.admit().unwrap();
-        panic!("the call's own")
-    }))
-    .unwrap_err();
+    unwind_over(layer.admit().unwrap());
     assert_eq!(log.take(), ["spy admits", "spy settles Failure"]);
 }
 

@@ -1,0 +1,201 @@
+//! The shared part of a pipeline: its policies, its statistics, and what operators see of them.
+
+use std::{fmt, sync::Arc};
+
+use super::{Settings, Snapshot};
+use crate::{
+    bulkhead::{self, QueuedBulkhead},
+    circuit_breaker::CircuitBreaker,
+    clock::{Now, Tick},
+    event::Scope,
+    gate::{Completion, Handle, Policy, Queue},
+    outcome::Outcome,
+    rejection::Rejection,
+    settings::SettingsError,
+    window::{Counts, Latency, Peak},
+};
+
+/// The policies of a pipeline as one, with its statistics: a handle without the types of its closures,
+/// to keep, to look at and to steer by.
+///
+/// Clones are the same pipeline. It is a policy itself, so that policies of your own can be put before
+/// it: `GateLayer::new((own, pipeline.control().clone()))`.
+#[derive(Clone)]
+pub struct Control {
+    parts: Arc<Parts>,
+}
+
+struct Parts {
+    /// Always both: a pipeline without rules still has a circuit to force open, and one without a limit
+    /// still has its calls counted.
+    policies: (CircuitBreaker, QueuedBulkhead),
+    counts: Arc<Counts>,
+    latency: Latency,
+    /// Waits included; none if nobody can wait, and it would be the same.
+    total_latency: Option<Latency>,
+    peak: Peak,
+    scope: Scope,
+}
+
+impl Control {
+    pub(super) fn new(settings: &Settings, scope: Scope) -> Result<Self, SettingsError> {
+        let breaker = &settings.circuit_breaker;
+        let in_breaker = |error: SettingsError| error.within("circuit_breaker");
+        let counts = Arc::new(breaker.counts().map_err(in_breaker)?);
+        let circuit = CircuitBreaker::counting(breaker, scope.clone(), Arc::clone(&counts));
+        let queue = settings.queue_or_none();
+        let bulkhead =
+            QueuedBulkhead::scoped(settings.bulkhead_or_unlimited(), queue, scope.clone());
+        let window = counts.length();
+        Ok(Self {
+            parts: Arc::new(Parts {
+                policies: (
+                    circuit.map_err(in_breaker)?,
+                    bulkhead.map_err(|error| error.within("queue"))?,
+                ),
+                latency: Latency::new(window).map_err(in_breaker)?,
+                total_latency: match queue.length {
+                    0 => None,
+                    _ => Some(Latency::new(window).map_err(in_breaker)?),
+                },
+                peak: Peak::new(window, breaker.buckets).map_err(in_breaker)?,
+                counts,
+                scope,
+            }),
+        })
+    }
+
+    /// Returns the name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.parts.scope.name().unwrap_or_default()
+    }
+
+    /// Returns the circuit breaker, to look at and to steer by hand.
+    #[must_use]
+    pub fn circuit_breaker(&self) -> &CircuitBreaker {
+        &self.parts.policies.0
+    }
+
+    /// Returns the bulkhead, to look at and to steer by hand. Its limit is [`u32::MAX`] if none was set.
+    #[must_use]
+    pub fn bulkhead(&self) -> &QueuedBulkhead {
+        &self.parts.policies.1
+    }
+
+    /// Returns the pipeline as it is now. Reading changes nothing.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let (breaker, bulkhead) = &self.parts.policies;
+        let now = self.parts.scope.clock().now();
+        let in_flight = bulkhead.in_flight();
+        let latency = (&self.parts.latency.quantiles(now)).into();
+        let total_latency = self.parts.total_latency.as_ref();
+        Snapshot {
+            name: self.name().to_owned(),
+            state: breaker.state(),
+            mode: breaker.mode(),
+            remaining_open: breaker.remaining_open(),
+            consecutive_failures: breaker.consecutive_failures(),
+            window_length: self.parts.counts.length(),
+            window: self.parts.counts.window(now),
+            lifetime: self.parts.counts.lifetime(),
+            latency,
+            total_latency: total_latency.map_or(latency, |total| (&total.quantiles(now)).into()),
+            in_flight,
+            peak_in_flight: self.parts.peak.highest(u64::from(in_flight), now),
+            limit: bulkhead.limit(),
+            queued: bulkhead.queued(),
+        }
+    }
+
+    pub(super) fn counts(&self) -> &Arc<Counts> {
+        &self.parts.counts
+    }
+
+    fn observe_level(&self, now: Tick) {
+        self.parts
+            .peak
+            .observe(u64::from(self.bulkhead().in_flight()), now);
+    }
+
+    fn observe_latency(&self, completion: &Completion<'_>, now: Tick) {
+        let Some(latency) = completion.latency() else {
+            return;
+        };
+        self.parts.latency.record(latency, now);
+        if let Some(total) = &self.parts.total_latency {
+            total.record(latency.saturating_add(completion.waited()), now);
+        }
+    }
+}
+
+type Permits = <(CircuitBreaker, QueuedBulkhead) as Policy>::Permit;
+
+impl Policy for Control {
+    type Permit = Permits;
+
+    #[inline]
+    fn admit(&self, now: &Now<'_>) -> Result<Permits, Rejection> {
+        let permits = self.parts.policies.admit(now)?;
+        self.observe_level(now.tick());
+        Ok(permits)
+    }
+
+    #[inline]
+    fn settle(&self, permits: Permits, completion: &Completion<'_>) {
+        let now = completion.now().tick();
+        self.observe_level(now);
+        // A call that was cancelled took as long as its caller had patience.
+        if completion.outcome() != Outcome::Cancelled {
+            self.observe_latency(completion, now);
+        }
+        self.parts.policies.settle(permits, completion);
+    }
+
+    fn withdraw(&self, permits: Permits) {
+        self.parts.policies.withdraw(permits);
+    }
+
+    fn refused(&self, rejection: &Rejection, now: &Now<'_>) {
+        self.parts.policies.refused(rejection, now);
+    }
+
+    fn abandoned(&self, now: &Now<'_>) {
+        self.parts.policies.abandoned(now);
+    }
+
+    #[inline]
+    fn is_shut(&self, now: &Now<'_>) -> bool {
+        self.parts.policies.is_shut(now)
+    }
+}
+
+impl Queue for Control {
+    type Place = bulkhead::Place;
+    type Ticket = bulkhead::Ticket;
+
+    fn enqueue(&self, rejection: Rejection, now: &Now<'_>) -> Result<Self::Ticket, Rejection> {
+        self.parts.policies.enqueue(rejection, now)
+    }
+
+    fn admit_from(&self, place: Self::Place, now: &Now<'_>) -> Result<Permits, Rejection> {
+        let permits = self.parts.policies.admit_from(place, now)?;
+        self.observe_level(now.tick());
+        Ok(permits)
+    }
+}
+
+impl Handle for Control {
+    fn own_scope(&self) -> &Scope {
+        &self.parts.scope
+    }
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control")
+            .field("policies", &self.parts.policies)
+            .finish_non_exhaustive()
+    }
+}

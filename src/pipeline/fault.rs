@@ -1,0 +1,207 @@
+//! What may go wrong with a call inside a pipeline, and the two services at its ends.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use pin_project::pin_project;
+use tower_service::Service;
+
+use crate::{
+    event::Scope,
+    fallback::Attach,
+    gate::Refusal,
+    outcome::{Classify, Verdict, outcome_of_rejection},
+    rejection::{BoxError, Rejection},
+};
+
+/// Why a call has no answer: the pipeline stopped it, or the inner service failed.
+///
+/// Inside a pipeline this is the error type, so that each stage knows for sure which of the two it is,
+/// whatever the inner service's error is.
+#[derive(Debug)]
+pub enum Fault<E> {
+    /// A policy refused the call, or it ran out of time.
+    Rejected(Rejection),
+    /// The inner service's own error.
+    Inner(E),
+}
+
+impl<E> Fault<E> {
+    /// Returns the rejection, if it is one.
+    #[must_use]
+    pub const fn rejection(&self) -> Option<&Rejection> {
+        match self {
+            Self::Rejected(rejection) => Some(rejection),
+            Self::Inner(_) => None,
+        }
+    }
+}
+
+impl<E> From<Rejection> for Fault<E> {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}
+
+impl<E: Attach> Attach for Fault<E> {
+    fn attach(self, fallback: BoxError) -> Self {
+        match self {
+            Self::Rejected(rejection) => Self::Rejected(rejection.attach(fallback)),
+            Self::Inner(error) => Self::Inner(error.attach(fallback)),
+        }
+    }
+}
+
+/// Classifies faults: rejections by their reason, the rest by the user's classifier.
+#[derive(Clone, Debug)]
+pub struct ByFault<C>(pub(super) C);
+
+impl<C, Res, Err> Classify<Res, Fault<Err>> for ByFault<C>
+where
+    C: Classify<Res, Err>,
+{
+    #[inline]
+    fn classify(&self, answer: Result<&Res, &Fault<Err>>) -> Verdict {
+        match answer {
+            Ok(response) => self.0.classify(Ok(response)),
+            Err(Fault::Inner(error)) => self.0.classify(Err(error)),
+            Err(Fault::Rejected(rejection)) => outcome_of_rejection(rejection).into(),
+        }
+    }
+}
+
+/// Rejects with a fault, and puts the pipeline's name on the rejections from further in, which are not
+/// given it in advance: that would cost every call a reference count.
+#[derive(Clone, Copy, Debug)]
+pub struct AsFault;
+
+impl<Res, Err> Refusal<Res, Fault<Err>> for AsFault {
+    fn refuse(&self, rejection: Rejection) -> Result<Res, Fault<Err>> {
+        Err(Fault::Rejected(rejection))
+    }
+
+    #[inline]
+    fn pass(&self, answer: Result<Res, Fault<Err>>, scope: &Scope) -> Result<Res, Fault<Err>> {
+        match answer {
+            Err(Fault::Rejected(rejection)) if rejection.name().is_none() => {
+                Err(Fault::Rejected(rejection.named(scope.shared_name())))
+            }
+            other => other,
+        }
+    }
+}
+
+/// The inner end of a pipeline: errors become faults.
+#[derive(Clone, Debug)]
+pub struct Lift<S>(pub(super) S);
+
+impl<S, Req> Service<Req> for Lift<S>
+where
+    S: Service<Req>,
+{
+    type Response = S::Response;
+    type Error = Fault<S::Error>;
+    type Future = LiftFuture<S::Future>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.0.poll_ready(cx).map_err(Fault::Inner)
+    }
+
+    #[inline]
+    fn call(&mut self, request: Req) -> Self::Future {
+        LiftFuture(self.0.call(request))
+    }
+}
+
+/// The future of a [`Lift`].
+#[pin_project]
+pub struct LiftFuture<F>(#[pin] F);
+
+impl<F, Res, Err> Future for LiftFuture<F>
+where
+    F: Future<Output = Result<Res, Err>>,
+{
+    type Output = Result<Res, Fault<Err>>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.project().0.poll(cx).map_err(Fault::Inner)
+    }
+}
+
+impl<F> fmt::Debug for LiftFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LiftFuture")
+    }
+}
+
+/// The outer end of a pipeline: faults become the inner service's errors, or responses.
+#[derive(Clone, Debug)]
+pub struct Lower<S, R> {
+    pub(super) stack: S,
+    pub(super) refusal: R,
+}
+
+impl<S, R, Req, Res, Err> Service<Req> for Lower<S, R>
+where
+    S: Service<Req, Response = Res, Error = Fault<Err>>,
+    R: Refusal<Res, Err> + Clone,
+{
+    type Response = Res;
+    type Error = Err;
+    type Future = LowerFuture<S::Future, R>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Err>> {
+        self.stack.poll_ready(cx).map_err(|fault| match fault {
+            Fault::Inner(error) => error,
+            // A stage of ours rejects in `call` alone.
+            Fault::Rejected(rejection) => unreachable!("not ready: {rejection}"),
+        })
+    }
+
+    #[inline]
+    fn call(&mut self, request: Req) -> Self::Future {
+        LowerFuture {
+            future: self.stack.call(request),
+            refusal: self.refusal.clone(),
+        }
+    }
+}
+
+/// The future of a pipeline.
+#[pin_project]
+pub struct LowerFuture<F, R> {
+    #[pin]
+    future: F,
+    refusal: R,
+}
+
+impl<F, R, Res, Err> Future for LowerFuture<F, R>
+where
+    F: Future<Output = Result<Res, Fault<Err>>>,
+    R: Refusal<Res, Err>,
+{
+    type Output = Result<Res, Err>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        Poll::Ready(match ready!(this.future.poll(cx)) {
+            Ok(response) => Ok(response),
+            Err(Fault::Inner(error)) => Err(error),
+            Err(Fault::Rejected(rejection)) => this.refusal.refuse(rejection),
+        })
+    }
+}
+
+impl<F, R> fmt::Debug for LowerFuture<F, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LowerFuture")
+    }
+}

@@ -1,0 +1,162 @@
+//! The stack that a pipeline wraps around a service.
+
+use std::{sync::Arc, time::Duration};
+
+use tower_layer::Layer;
+
+use super::{
+    Builder, Control, Snapshot,
+    fault::{AsFault, ByFault, Lift, Lower},
+};
+use crate::{
+    bulkhead::QueuedBulkhead,
+    circuit_breaker::CircuitBreaker,
+    event::Scope,
+    fallback::{Ending, FallbackLayer},
+    gate::{AsError, GateLayer, Policy, QueuedGate},
+    outcome::ErrorsAsFailures,
+    timeout::{Limit, Timeout, TimeoutLayer},
+    window::{Counts, Kind},
+};
+
+/// Fallback, circuit breaker, bulkhead and timeout around a service, in this order, under one name.
+///
+/// See the [module docs](super). Clones are the same pipeline, and so are all services of all layers.
+#[derive(Clone, Debug)]
+pub struct Pipeline<C = ErrorsAsFailures, F = NoFallback, R = AsError> {
+    gate: PipelineGate<C>,
+    fallback: F,
+    refusal: R,
+    time_limit: TimeLimit,
+}
+
+type PipelineGate<C> = GateLayer<Control, ByFault<C>, AsFault>;
+type Guarded<S, C> = QueuedGate<Timeout<Lift<S>, TimeLimit, AsError>, PipelineGate<C>>;
+
+impl Pipeline {
+    /// Begins a pipeline with the default settings.
+    pub fn builder(name: impl Into<Arc<str>>) -> Builder {
+        Builder::new(name.into())
+    }
+}
+
+impl<C, F, R> Pipeline<C, F, R> {
+    pub(super) const fn new(
+        gate: PipelineGate<C>,
+        fallback: F,
+        refusal: R,
+        time_limit: TimeLimit,
+    ) -> Self {
+        Self {
+            gate,
+            fallback,
+            refusal,
+            time_limit,
+        }
+    }
+
+    /// Returns the part that is shared, without the types of the closures.
+    #[must_use]
+    pub fn control(&self) -> &Control {
+        self.gate.policy()
+    }
+
+    /// Returns the name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.control().name()
+    }
+
+    /// Returns the circuit breaker, to look at and to steer by hand.
+    #[must_use]
+    pub fn circuit_breaker(&self) -> &CircuitBreaker {
+        self.control().circuit_breaker()
+    }
+
+    /// Returns the bulkhead, to look at and to steer by hand.
+    #[must_use]
+    pub fn bulkhead(&self) -> &QueuedBulkhead {
+        self.control().bulkhead()
+    }
+
+    /// Returns the pipeline as it is now.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.control().snapshot()
+    }
+
+    /// Returns a layer of this pipeline.
+    #[must_use]
+    pub fn layer(&self) -> Self
+    where
+        Self: Clone,
+    {
+        self.clone()
+    }
+}
+
+/// The service must be `Clone` to be called, since a call that waits in the queue takes a clone along.
+impl<S, C, F, R> Layer<S> for Pipeline<C, F, R>
+where
+    F: Layer<Guarded<S, C>>,
+    R: Clone,
+{
+    type Service = Lower<F::Service, R>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        let timed = TimeoutLayer::with(self.time_limit).layer(Lift(inner));
+        Lower {
+            stack: self.fallback.layer(self.gate.layer_queued(timed)),
+            refusal: self.refusal.clone(),
+        }
+    }
+}
+
+/// The time limit of each call.
+#[derive(Clone, Copy, Debug)]
+pub struct TimeLimit(pub(super) Option<Duration>);
+
+impl<Req> Limit<Req> for TimeLimit {
+    fn limit(&self, _: &Req) -> Option<Duration> {
+        self.0
+    }
+}
+
+/// Faults come out as they are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoFallback;
+
+impl<S> Layer<S> for NoFallback {
+    type Service = S;
+
+    fn layer(&self, inner: S) -> S {
+        inner
+    }
+}
+
+/// A fallback that can be part of a pipeline.
+pub trait Recovery {
+    /// Has endings counted and observers told.
+    #[must_use]
+    fn counting(self, scope: &Scope, counts: Arc<Counts>) -> Self;
+}
+
+impl Recovery for NoFallback {
+    fn counting(self, _: &Scope, _: Arc<Counts>) -> Self {
+        self
+    }
+}
+
+impl<A: Clone, W: Clone, P: Policy + Clone> Recovery for FallbackLayer<A, W, P> {
+    fn counting(self, scope: &Scope, counts: Arc<Counts>) -> Self {
+        let clock = scope.clock().clone();
+        self.scoped(scope.clone()).tallied(move |ending| {
+            let kind = match ending {
+                Ending::Answered => Kind::FallbackSuccess,
+                Ending::Failed => Kind::FallbackFailure,
+                Ending::Refused => Kind::FallbackRejected,
+            };
+            counts.record(kind, clock.now());
+        })
+    }
+}

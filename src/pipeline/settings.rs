@@ -1,0 +1,97 @@
+//! What a pipeline can be told.
+
+use std::time::Duration;
+
+use crate::{
+    bulkhead, circuit_breaker,
+    settings::{self, LONGEST, SettingsError},
+};
+
+/// Settings of a [`Pipeline`](super::Pipeline): those of its parts.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+#[non_exhaustive]
+pub struct Settings {
+    /// How long a call may take from its admission on, from 1 ns to a year, or none for ever.
+    /// Default: 1 s, Hystrix's number.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub timeout: Option<Duration>,
+    /// How many calls may be in flight, or none for any number. Default: 100, see
+    /// [`bulkhead::Settings::limit`].
+    pub bulkhead: Option<bulkhead::Settings>,
+    /// The queue in front of the bulkhead. Default: none; what is too much is refused at once.
+    pub queue: Option<bulkhead::QueueSettings>,
+    /// When calls are stopped altogether.
+    pub circuit_breaker: circuit_breaker::Settings,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            timeout: Some(Duration::from_secs(1)),
+            bulkhead: Some(bulkhead::Settings::default()),
+            queue: None,
+            circuit_breaker: circuit_breaker::Settings::default(),
+        }
+    }
+}
+
+/// A setter for each field, which takes and returns the settings.
+impl Settings {
+    /// Sets [`timeout`](Self::timeout); none lets calls take for ever.
+    #[must_use]
+    pub fn timeout(self, timeout: impl Into<Option<Duration>>) -> Self {
+        Self {
+            timeout: timeout.into(),
+            ..self
+        }
+    }
+
+    /// Sets [`bulkhead`](Self::bulkhead); none admits any number of calls.
+    #[must_use]
+    pub fn bulkhead(self, bulkhead: impl Into<Option<bulkhead::Settings>>) -> Self {
+        Self {
+            bulkhead: bulkhead.into(),
+            ..self
+        }
+    }
+
+    /// Sets [`queue`](Self::queue); none refuses at once.
+    #[must_use]
+    pub fn queue(self, queue: impl Into<Option<bulkhead::QueueSettings>>) -> Self {
+        Self {
+            queue: queue.into(),
+            ..self
+        }
+    }
+
+    /// Sets [`circuit_breaker`](Self::circuit_breaker).
+    #[must_use]
+    pub fn circuit_breaker(self, circuit_breaker: circuit_breaker::Settings) -> Self {
+        Self {
+            circuit_breaker,
+            ..self
+        }
+    }
+
+    pub(super) fn checked_timeout(&self) -> Result<Option<Duration>, SettingsError> {
+        if let Some(timeout) = self.timeout {
+            settings::duration("timeout", timeout, Duration::from_nanos(1)..=LONGEST)?;
+        }
+        Ok(self.timeout)
+    }
+
+    pub(super) fn bulkhead_or_unlimited(&self) -> bulkhead::Settings {
+        self.bulkhead
+            .unwrap_or(bulkhead::Settings::default().limit(u32::MAX))
+    }
+
+    pub(super) fn queue_or_none(&self) -> bulkhead::QueueSettings {
+        self.queue
+            .unwrap_or(bulkhead::QueueSettings::default().length(0))
+    }
+}
