@@ -6,7 +6,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU32, Ordering},
+    atomic::{AtomicU32, Ordering::Relaxed},
 };
 
 use portcullis::{
@@ -29,11 +29,11 @@ impl Quota {
     }
 
     fn left(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
+        self.0.load(Relaxed)
     }
 
     fn give_back(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.fetch_add(1, Relaxed);
     }
 }
 
@@ -41,12 +41,9 @@ impl Policy for Quota {
     type Permit = ();
 
     fn admit(&self, _: &Now<'_>) -> Result<(), Rejection> {
-        self.0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                left.checked_sub(1)
-            })
-            .map(drop)
-            .map_err(|_| Rejection::new(USED_UP))
+        let one_less = |left: u32| left.checked_sub(1);
+        let taken = self.0.fetch_update(Relaxed, Relaxed, one_less);
+        taken.map(drop).map_err(|_| Rejection::new(USED_UP))
     }
 
     fn settle(&self, (): (), completion: &Completion<'_>) {

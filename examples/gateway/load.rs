@@ -60,11 +60,7 @@ pub(crate) async fn run(
     plan: Plan,
     ended: mpsc::UnboundedSender<Ended>,
 ) -> Result<u64, BoxError> {
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .retry(reqwest::retry::never())
-        .timeout(PATIENCE)
-        .build()?;
+    let client = client()?;
     let places = Arc::new(Semaphore::new(plan.most_outstanding));
     let mut unsent = 0;
     for arrival in 0..plan.schedule.seconds() * u64::from(RATE) {
@@ -93,6 +89,15 @@ pub(crate) async fn run(
         });
     }
     Ok(unsent)
+}
+
+/// A caller's client.
+pub(crate) fn client() -> Result<reqwest::Client, BoxError> {
+    Ok(reqwest::Client::builder()
+        .no_proxy()
+        .retry(reqwest::retry::never())
+        .timeout(PATIENCE)
+        .build()?)
 }
 
 async fn call(request: reqwest::RequestBuilder) -> (Outcome, bool) {

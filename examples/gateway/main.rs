@@ -26,7 +26,6 @@ use portcullis::rejection::BoxError;
 use tokio::time::sleep_until;
 
 use self::{
-    guard::Guard,
     json::Json,
     lane::{Figures, Lane},
     load::Plan,
@@ -56,15 +55,18 @@ async fn run() -> Result<(), BoxError> {
     // The first lane is the one that the lines are about.
     let mut lanes = Vec::new();
     if !options.unguarded {
-        lanes.push(Lane::start(Some(Guard::new(schedule)?)).await?);
+        lanes.push(Lane::guarded(schedule).await?);
     }
     if options.unguarded || options.wants_run() {
-        lanes.push(Lane::start(None).await?);
+        lanes.push(Lane::unguarded().await?);
     }
     if options.wants_run() {
         let plan = Plan::new(schedule, lanes.len())?;
         let summary = run_over(&mut lanes, plan, &mut json).await?;
         report::print_summary(&summary);
+        if let Some(account) = lanes[0].account() {
+            println!("{account}");
+        }
         json.summary(&summary)?;
         summary.guarded.as_ref().map_or(Ok(()), check)?;
     }
