@@ -9,6 +9,7 @@
 //! ```
 
 mod client;
+mod course;
 mod gateway;
 mod guard;
 mod json;
@@ -26,8 +27,9 @@ use portcullis::rejection::BoxError;
 use tokio::time::sleep_until;
 
 use self::{
+    course::Figures,
     json::Json,
-    lane::{Figures, Lane},
+    lane::Lane,
     load::Plan,
     options::{HELP, Options},
     report::Summary,
@@ -115,7 +117,7 @@ async fn run_over(lanes: &mut [Lane], plan: Plan, json: &mut Json) -> Result<Sum
 /// Fails if the guard did not do its work.
 fn check(guarded: &Figures) -> Result<(), BoxError> {
     if guarded.times_opened == 0 {
-        return Err("the circuit did not open while the upstream was down".into());
+        return Err("the circuit never opened".into());
     }
     if guarded.fallback == 0 {
         return Err("the fallback was never served".into());

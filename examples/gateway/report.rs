@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    lane::{Figures, Second},
+    course::{Figures, Second},
     load::{Plan, RATE},
     phase::{Phase, Schedule},
 };

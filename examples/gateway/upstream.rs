@@ -98,7 +98,7 @@ const BACKLOG: u32 = 1024;
 
 /// Binds as soon as the listener that had the address before is gone.
 async fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
-    const TRIES: u32 = 100;
+    const TRIES: u32 = 1000;
     let mut tries = 0;
     loop {
         let socket = TcpSocket::new_v4()?;
