@@ -184,7 +184,7 @@ impl<'a> Now<'a> {
     }
 
     /// Returns the time of this step.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn tick(&self) -> Tick {
         if let Some(clock) = self.unread.take() {

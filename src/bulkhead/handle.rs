@@ -80,7 +80,7 @@ impl Bulkhead {
     ///
     /// [`Reason::BulkheadFull`].
     pub fn admit(&self) -> Result<Flight<Self>, Rejection> {
-        Flight::admit(self.clone()).map(Flight::running)
+        Flight::by_hand(self.clone())
     }
 
     /// Runs a future as one call, admitted when it is first polled.

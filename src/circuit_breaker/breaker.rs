@@ -242,7 +242,7 @@ impl Handle for CircuitBreaker {
 impl Policy for CircuitBreaker {
     type Permit = CircuitPermit;
 
-    #[inline]
+    #[inline(always)]
     fn admit(&self, now: &Now<'_>) -> Result<CircuitPermit, Rejection> {
         let word = self.circuit.load();
         if word.is_plainly_closed() {
@@ -254,7 +254,7 @@ impl Policy for CircuitBreaker {
         self.circuit.admit(word, now)
     }
 
-    #[inline]
+    #[inline(always)]
     fn settle(&self, permit: CircuitPermit, completion: &Completion<'_>) {
         let circuit = &*self.circuit;
         let ended = circuit.ended(completion);
@@ -297,13 +297,13 @@ impl Policy for CircuitBreaker {
         self.circuit.record.count_unheard(Kind::Cancelled, now);
     }
 
-    #[inline]
+    #[inline(always)]
     fn is_shut(&self, now: &Now<'_>) -> bool {
         let word = self.circuit.load();
         !word.is_plainly_closed() && self.circuit.is_shut(word, now)
     }
 
-    #[inline]
+    #[inline(always)]
     fn needs_latency(&self) -> bool {
         self.circuit.settings.slow_ns.is_some()
     }

@@ -98,7 +98,7 @@ impl Record {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn place(&self, now: &Now<'_>) -> Place {
         Place {
             cursor: self.timed.then(|| self.counts.cursor(now.tick())),
@@ -107,7 +107,7 @@ impl Record {
     }
 
     /// Counts an outcome in the window and for life.
-    #[inline]
+    #[inline(always)]
     pub(super) fn count(&self, place: Place, ended: Ended) {
         let (kind, slow) = ended.kinds();
         self.count_kind(place, kind);
@@ -116,7 +116,7 @@ impl Record {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn count_kind(&self, place: Place, kind: Kind) {
         match place.cursor {
             Some(cursor) => self.counts.record_at(cursor, kind),
@@ -139,7 +139,7 @@ impl Record {
     }
 
     /// Counts an outcome, and returns what there is to judge now, unless it cannot matter.
-    #[inline]
+    #[inline(always)]
     pub(super) fn judge(
         &self,
         place: Place,
@@ -163,7 +163,7 @@ impl Record {
         Some(evidence_of(last))
     }
 
-    #[inline]
+    #[inline(always)]
     fn judge_window(
         &self,
         cursor: Cursor,
@@ -180,7 +180,7 @@ impl Record {
         Some(self.add_up(cursor, now, rules))
     }
 
-    #[inline]
+    #[inline(always)]
     fn is_calm(&self, cursor: Cursor) -> bool {
         let calm = self.calm.load(Ordering::SeqCst);
         calm == mark(cursor, self.bad_calls.load(Ordering::SeqCst))

@@ -83,7 +83,7 @@ impl Word {
     }
 
     /// Returns whether this is the usual case: closed, and the rules decide.
-    #[inline]
+    #[inline(always)]
     pub(super) const fn is_plainly_closed(self) -> bool {
         self.0 >> STATE_AT == 0
     }

@@ -22,7 +22,7 @@ use crate::{
 const FIRST_SHARE: f64 = 0.1;
 
 impl Circuit {
-    #[inline]
+    #[inline(always)]
     pub(super) fn load(&self) -> Word {
         Word(self.word.load(Ordering::Acquire))
     }
@@ -146,7 +146,7 @@ impl Circuit {
         f64::from(number) < share * (f64::from(u32::MAX) + 1.0)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn ended(&self, completion: &Completion<'_>) -> Ended {
         let outcome = completion.outcome();
         let slow = self.settings.slow_ns.is_some_and(|threshold_ns| {
@@ -159,7 +159,7 @@ impl Circuit {
     }
 
     /// Counts an outcome and asks the rules.
-    #[inline]
+    #[inline(always)]
     pub(super) fn judge(&self, word: Word, place: Place, ended: Ended, now: &Now<'_>) {
         let in_a_row = self.in_a_row(word, ended);
         let rules = &self.settings.rules;
@@ -174,7 +174,7 @@ impl Circuit {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn in_a_row(&self, word: Word, ended: Ended) -> u32 {
         match ended.outcome {
             _ if !self.settings.rules.count_in_a_row => 0,

@@ -37,7 +37,7 @@ enum Running {
 
 impl<G: Host> Flight<G> {
     /// Asks the policy.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn admit(host: G) -> Result<Self, Rejection> {
         let now = Now::of(host.scope().clock());
         let permit = host.policy().admit(&now)?;
@@ -58,7 +58,7 @@ impl<G: Host> Flight<G> {
     }
 
     /// Takes off with a permit that the host's policy gave a moment ago.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn with_permit(host: G, permit: <G::Policy as Policy>::Permit) -> Self {
         let admitted = Self::wants_latency(&host).then(|| host.scope().clock().now());
         Self::new(host, permit, admitted, Duration::ZERO)
@@ -105,7 +105,7 @@ impl<G: Host> Flight<G> {
     }
 
     /// Settles the call with what became of it.
-    #[inline]
+    #[inline(always)]
     pub fn settle(mut self, verdict: impl Into<Verdict>) {
         self.finish(verdict.into());
     }
@@ -117,7 +117,7 @@ impl<G: Host> Flight<G> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn finish(&mut self, verdict: Verdict) {
         let Some(permit) = self.permit.take() else {
             return;
@@ -156,7 +156,7 @@ impl<G: Host> Flight<G> {
 }
 
 impl<G: Host> Drop for Flight<G> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         if self.permit.is_some() {
             self.abandon();

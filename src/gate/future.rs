@@ -43,7 +43,7 @@ impl<F, G: Host, T> ResponseFuture<F, G, T> {
         }
     }
 
-    pub(super) const fn refused(answer: T) -> Self {
+    pub(crate) const fn refused(answer: T) -> Self {
         Self {
             state: State::Refused {
                 answer: Some(answer),

@@ -154,19 +154,19 @@ impl Counts {
 
     /// Returns where an event at `now` counts. Events recorded there after a [`clear`](Self::clear)
     /// are not seen.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn cursor(&self, now: Tick) -> Cursor {
         self.ring.timeline.cursor(now)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn record_at(&self, cursor: Cursor, kind: Kind) {
         self.ring.add(cursor, kind as usize);
         self.record_for_life(kind);
     }
 
     /// Counts an event that no longer belongs to the window.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn record_for_life(&self, kind: Kind) {
         // Relaxed: see `lifetime`.
         self.lifetime[kind as usize].fetch_add(1, Ordering::Relaxed);

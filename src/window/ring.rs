@@ -89,7 +89,7 @@ impl Timeline {
     }
 
     /// Returns the bucket for an event at `now`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn cursor(&self, now: Tick) -> Cursor {
         let offset = self.offset.load(Ordering::Acquire);
         let newest = Self::unpack(self.newest.load(Ordering::Acquire));
@@ -182,7 +182,7 @@ impl Ring {
     }
 
     /// Counts one event, unless its bucket is gone.
-    #[inline]
+    #[inline(always)]
     pub(super) fn add(&self, cursor: Cursor, column: usize) {
         let half = 1 << (self.count_bits - 1);
         self.update(cursor, column, |count| {
@@ -191,7 +191,7 @@ impl Ring {
     }
 
     /// Raises the bucket's number to `level`, unless it is that high or the bucket is gone.
-    #[inline]
+    #[inline(always)]
     pub(super) fn raise(&self, cursor: Cursor, column: usize, level: u64) {
         let level = level.min(self.count_mask());
         self.update(cursor, column, |highest| (highest < level).then_some(level));
@@ -199,7 +199,7 @@ impl Ring {
 
     /// The one protocol: see the cases 1 to 3 above. `change` is given what the bucket holds and may
     /// decline.
-    #[inline]
+    #[inline(always)]
     fn update(&self, cursor: Cursor, column: usize, change: impl Fn(u64) -> Option<u64>) {
         let word = &self.words[cursor.row as usize * self.columns + column];
         // Relaxed: the exchange below decides.

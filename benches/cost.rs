@@ -1,0 +1,253 @@
+//! What a call costs, exactly: instructions by callgrind, allocations by a counting allocator.
+//!
+//! `cargo bench --bench cost` prints a table; with `-- --check` it fails where a budget is exceeded.
+//! Instructions need valgrind; without it that column is empty, and with `--check` that is an error.
+//!
+//! Each case is run by this program in a child under callgrind, which counts only inside [`measured`]:
+//! the calibration of the clock and the building of the stack are left out.
+
+use std::{
+    env,
+    future::Ready,
+    hint::black_box,
+    pin::pin,
+    process::{Command, ExitCode},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use portcullis::{
+    bulkhead::{self, Bulkhead},
+    circuit_breaker::{self, CircuitBreaker},
+    fallback::FallbackLayer,
+    outcome::Outcome,
+    pipeline::{Fault, Pipeline},
+    rejection::Rejection,
+    timeout::TimeoutLayer,
+};
+use tower::{Layer, Service};
+
+const CALLS: u32 = 10_000;
+
+/// A case: its name, its budgets, and what makes one call.
+struct Case {
+    name: &'static str,
+    most_instructions: u64,
+    most_allocations: u64,
+    make: fn() -> Box<dyn FnMut()>,
+}
+
+const CASES: &[Case] = &[
+    case("bare service", 40, 0, || calls(Echo)),
+    case("breaker", 250, 0, || calls(breaker().layer().layer(Echo))),
+    case("breaker, without Tower", 200, 0, by_hand),
+    case("breaker, slow calls counted", 350, 0, || {
+        let settings = circuit_breaker::Settings::default();
+        let breaker = CircuitBreaker::new(settings.slow_calls(Duration::from_secs(1), 0.5));
+        calls(breaker.expect("valid").layer().layer(Echo))
+    }),
+    case("breaker, open", 300, 0, || {
+        let breaker = breaker();
+        breaker.trip();
+        calls(breaker.layer().layer(Echo))
+    }),
+    case("bulkhead", 150, 0, || {
+        calls(bulkhead(10).layer().layer(Echo))
+    }),
+    case("bulkhead, full", 200, 0, || {
+        calls(bulkhead(0).layer().layer(Echo))
+    }),
+    case("timeout, ready at once", 100, 0, || {
+        calls(timeout().layer(Echo))
+    }),
+    case("fallback, unused", 100, 0, || {
+        calls(FallbackLayer::value(0).layer(Echo))
+    }),
+    case("pipeline", 600, 0, || calls(pipeline().layer(Echo))),
+    case("pipeline, open", 700, 0, || {
+        let pipeline = pipeline();
+        pipeline.circuit_breaker().trip();
+        calls(pipeline.layer(Echo))
+    }),
+];
+
+const fn case(
+    name: &'static str,
+    most_instructions: u64,
+    most_allocations: u64,
+    make: fn() -> Box<dyn FnMut()>,
+) -> Case {
+    Case {
+        name,
+        most_instructions,
+        most_allocations,
+        make,
+    }
+}
+
+fn breaker() -> CircuitBreaker {
+    CircuitBreaker::new(circuit_breaker::Settings::default()).expect("valid")
+}
+
+fn bulkhead(limit: u32) -> Bulkhead {
+    Bulkhead::new(bulkhead::Settings::default().limit(limit)).expect("valid")
+}
+
+fn timeout() -> TimeoutLayer<portcullis::timeout::Constant> {
+    TimeoutLayer::new(Duration::from_secs(1)).expect("valid")
+}
+
+fn pipeline()
+-> impl Layer<Echo, Service: Service<u32, Response = u32, Error = Failed> + 'static> + Operated {
+    Pipeline::builder("cost")
+        .fallback(|fault: &Fault<Failed>| u32::from(fault.rejection().is_some()))
+        .build()
+        .expect("valid")
+}
+
+/// The circuit breaker of a pipeline whose type cannot be written.
+trait Operated {
+    fn circuit_breaker(&self) -> &CircuitBreaker;
+}
+
+impl<C, F, R> Operated for Pipeline<C, F, R> {
+    fn circuit_breaker(&self) -> &CircuitBreaker {
+        Self::circuit_breaker(self)
+    }
+}
+
+/// An error that takes a rejection as it is; a boxed error would cost an allocation for each.
+#[derive(Debug)]
+struct Failed {
+    _rejection: Rejection,
+}
+
+impl From<Rejection> for Failed {
+    fn from(rejection: Rejection) -> Self {
+        Self {
+            _rejection: rejection,
+        }
+    }
+}
+
+/// Answers at once.
+#[derive(Clone)]
+struct Echo;
+
+impl Service<u32> for Echo {
+    type Response = u32;
+    type Error = Failed;
+    type Future = Ready<Result<u32, Failed>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failed>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: u32) -> Self::Future {
+        std::future::ready(Ok(request))
+    }
+}
+
+/// Makes each call ready, calls, and polls the answer, which comes at once.
+fn calls<S>(mut service: S) -> Box<dyn FnMut()>
+where
+    S: Service<u32, Response = u32, Error = Failed> + 'static,
+{
+    Box::new(move || {
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(matches!(service.poll_ready(&mut cx), Poll::Ready(Ok(()))));
+        let future = pin!(service.call(black_box(1)));
+        assert!(!matches!(black_box(future.poll(&mut cx)), Poll::Pending));
+    })
+}
+
+fn by_hand() -> Box<dyn FnMut()> {
+    let breaker = breaker();
+    Box::new(move || {
+        black_box(&breaker)
+            .admit()
+            .expect("closed")
+            .settle(Outcome::Success)
+    })
+}
+
+/// What callgrind counts.
+#[inline(never)]
+fn measured(one: &mut dyn FnMut()) {
+    for _ in 0..CALLS {
+        one();
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    if let Some([_, name]) = arguments.windows(2).find(|pair| pair[0] == "--case") {
+        return run_one(name);
+    }
+    print_table(arguments.iter().any(|argument| argument == "--check"))
+}
+
+/// Runs one case, in the child.
+fn run_one(name: &str) -> ExitCode {
+    let Some(case) = CASES.iter().find(|case| case.name == name) else {
+        return ExitCode::FAILURE;
+    };
+    measured(&mut (case.make)());
+    ExitCode::SUCCESS
+}
+
+fn print_table(check: bool) -> ExitCode {
+    println!(
+        "{:<30} {:>12} {:>8} {:>12} {:>8}",
+        "case, a call", "instructions", "budget", "allocations", "budget"
+    );
+    let mut exceeded = false;
+    for case in CASES {
+        let allocations = allocations(case);
+        let instructions = instructions(case);
+        let shown = instructions.map_or("-".to_owned(), |number| number.to_string());
+        let Case {
+            name,
+            most_instructions,
+            most_allocations,
+            ..
+        } = case;
+        println!(
+            "{name:<30} {shown:>12} {most_instructions:>8} {allocations:>12} {most_allocations:>8}"
+        );
+        exceeded |= allocations > *most_allocations;
+        exceeded |= instructions.is_none_or(|number| number > *most_instructions);
+    }
+    if check && exceeded {
+        eprintln!("a budget is exceeded, or valgrind is missing");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+/// Returns the allocations of a call, rounded up.
+fn allocations(case: &Case) -> u64 {
+    let mut one = (case.make)();
+    // The first calls may set something up.
+    measured(&mut one);
+    let counted = allocation_counter::measure(|| measured(&mut one));
+    counted.count_total.div_ceil(u64::from(CALLS))
+}
+
+/// Returns the instructions of a call, or none without valgrind.
+fn instructions(case: &Case) -> Option<u64> {
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .args(["--collect-atstart=no", "--toggle-collect=cost::measured*"])
+        .arg(env::current_exe().ok()?)
+        .args(["--case", case.name])
+        .output()
+        .ok()?;
+    let report = String::from_utf8_lossy(&output.stderr).into_owned();
+    let collected = report
+        .lines()
+        .find_map(|line| line.split_once("Collected : "))?
+        .1;
+    let total: u64 = collected.trim().parse().ok()?;
+    Some(total / u64::from(CALLS))
+}

@@ -1,0 +1,297 @@
+//! Models of the races between those who come, wait, leave and change the limit.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
+
+use loom::{
+    model,
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    thread,
+};
+
+use super::{
+    Permit, Place, QueueSettings, QueuedBulkhead, Settings,
+    permits::{Kept, Permits, Refused},
+    queued::Waiter,
+};
+use crate::{
+    clock::{Now, Tick},
+    gate::Policy,
+};
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, SeqCst);
+    }
+}
+
+/// A call in the queue that was polled once.
+struct Call {
+    waiter: Waiter,
+    woken: Arc<Woken>,
+    place: Option<Place>,
+}
+
+impl Call {
+    fn join(bulkhead: &QueuedBulkhead) -> Self {
+        let mut call = Self {
+            waiter: bulkhead.join().expect("there is room in the queue"),
+            woken: Arc::default(),
+            place: None,
+        };
+        call.place = call.poll();
+        call
+    }
+
+    fn poll(&mut self) -> Option<Place> {
+        let waker = Waker::from(Arc::clone(&self.woken));
+        match self.waiter.poll_turn(&Context::from_waker(&waker)) {
+            Poll::Ready(place) => Some(place),
+            Poll::Pending => None,
+        }
+    }
+
+    /// Checks that the call was let in, and was told so if it waited.
+    fn arrive(mut self) -> Place {
+        if let Some(place) = self.place.take() {
+            return place;
+        }
+        assert!(self.woken.0.load(SeqCst), "the wake-up was lost");
+        self.poll().expect("woken, so it is its turn")
+    }
+}
+
+fn bulkhead(limit: u32) -> QueuedBulkhead {
+    let settings = Settings::default().limit(limit);
+    QueuedBulkhead::new(settings, QueueSettings::default()).expect("valid settings")
+}
+
+fn admit(bulkhead: &QueuedBulkhead) -> Option<Permit> {
+    Policy::admit(bulkhead, &Now::at(Tick::ZERO)).ok()
+}
+
+fn spawn<T: 'static>(
+    bulkhead: &QueuedBulkhead,
+    run: impl FnOnce(&QueuedBulkhead) -> T + 'static,
+) -> thread::JoinHandle<T> {
+    let bulkhead = bulkhead.clone();
+    thread::spawn(move || run(&bulkhead))
+}
+
+#[test]
+fn no_more_run_than_the_limit_and_one_always_does() {
+    model(|| {
+        let bulkhead = bulkhead(1);
+        let running = Arc::new(AtomicU32::new(0));
+        let calls: Vec<_> = (0..3)
+            .map(|_| {
+                let running = Arc::clone(&running);
+                spawn(&bulkhead, move |bulkhead| {
+                    let Some(permit) = admit(bulkhead) else {
+                        return false;
+                    };
+                    assert_eq!(running.fetch_add(1, Relaxed), 0);
+                    running.fetch_sub(1, Relaxed);
+                    bulkhead.withdraw(permit);
+                    true
+                })
+            })
+            .collect();
+        let admitted = calls.into_iter().map(|call| call.join().unwrap());
+        assert!(admitted.filter(|admitted| *admitted).count() > 0);
+        assert_eq!(bulkhead.in_flight(), 0);
+    });
+}
+
+#[test]
+fn the_next_call_sees_what_the_last_one_did() {
+    model(|| {
+        let bulkhead = bulkhead(1);
+        let written = Arc::new(AtomicU32::new(0));
+        let permit = admit(&bulkhead).unwrap();
+        let last = spawn(&bulkhead, {
+            let written = Arc::clone(&written);
+            move |bulkhead| {
+                written.store(1, Relaxed);
+                bulkhead.withdraw(permit);
+            }
+        });
+        let next = spawn(&bulkhead, move |bulkhead| {
+            if admit(bulkhead).is_some() {
+                assert_eq!(written.load(Relaxed), 1);
+            }
+        });
+        last.join().unwrap();
+        next.join().unwrap();
+    });
+}
+
+#[test]
+fn no_wake_up_is_lost_between_release_and_join() {
+    model(|| {
+        let bulkhead = bulkhead(1);
+        let permit = admit(&bulkhead).unwrap();
+        let release = spawn(&bulkhead, |bulkhead| bulkhead.withdraw(permit));
+        let join = spawn(&bulkhead, Call::join);
+        release.join().unwrap();
+        let place = join.join().unwrap().arrive();
+        assert_eq!(bulkhead.in_flight(), 1);
+        drop(place);
+        assert_eq!(bulkhead.in_flight(), 0);
+        assert!(admit(&bulkhead).is_some(), "the flag was left behind");
+    });
+}
+
+#[test]
+fn two_who_join_both_get_through_on_one_permit() {
+    model(|| {
+        let bulkhead = bulkhead(1);
+        let permit = admit(&bulkhead).unwrap();
+        let joins = [(); 2].map(|()| spawn(&bulkhead, Call::join));
+        let release = spawn(&bulkhead, |bulkhead| bulkhead.withdraw(permit));
+        release.join().unwrap();
+        let [one, other] = joins.map(|join| join.join().unwrap());
+        // Whoever was let in makes room for the other.
+        let (mut first, mut second) = match one.woken.0.load(SeqCst) || one.place.is_some() {
+            true => (one, other),
+            false => (other, one),
+        };
+        assert!(second.place.is_none() && second.poll().is_none());
+        let place = first.place.take().or_else(|| first.poll());
+        drop(place.expect("one of the two was let in"));
+        drop(second.arrive());
+        assert_eq!(bulkhead.in_flight(), 0);
+    });
+}
+
+#[test]
+fn a_waiter_dropped_while_its_turn_comes_hands_it_on() {
+    model(|| {
+        let bulkhead = bulkhead(1);
+        let permit = admit(&bulkhead).unwrap();
+        let (first, second) = (Call::join(&bulkhead), Call::join(&bulkhead));
+        let release = spawn(&bulkhead, |bulkhead| bulkhead.withdraw(permit));
+        let leave = spawn(&bulkhead, |_| drop(first));
+        release.join().unwrap();
+        leave.join().unwrap();
+        drop(second.arrive());
+        assert_eq!(bulkhead.in_flight(), 0);
+        assert!(admit(&bulkhead).is_some(), "the flag was left behind");
+    });
+}
+
+#[test]
+fn the_only_waiter_dropped_while_its_turn_comes_leaves_nothing() {
+    model(|| {
+        let bulkhead = bulkhead(1);
+        let permit = admit(&bulkhead).unwrap();
+        let waiter = Call::join(&bulkhead);
+        let release = spawn(&bulkhead, |bulkhead| bulkhead.withdraw(permit));
+        let leave = spawn(&bulkhead, |_| drop(waiter));
+        release.join().unwrap();
+        leave.join().unwrap();
+        assert_eq!(bulkhead.in_flight(), 0);
+        assert!(admit(&bulkhead).is_some(), "the flag was left behind");
+    });
+}
+
+#[test]
+fn a_newcomer_never_overtakes_who_waits() {
+    model(|| {
+        let bulkhead = bulkhead(1);
+        let permit = admit(&bulkhead).unwrap();
+        let waiter = Call::join(&bulkhead);
+        let release = spawn(&bulkhead, |bulkhead| bulkhead.withdraw(permit));
+        let newcomer = spawn(&bulkhead, |bulkhead| admit(bulkhead).is_some());
+        release.join().unwrap();
+        assert!(!newcomer.join().unwrap());
+        drop(waiter.arrive());
+    });
+}
+
+#[test]
+fn growth_and_a_release_together_let_in_two() {
+    model(|| {
+        let bulkhead = bulkhead(1);
+        let permit = admit(&bulkhead).unwrap();
+        let (first, second) = (Call::join(&bulkhead), Call::join(&bulkhead));
+        let release = spawn(&bulkhead, |bulkhead| bulkhead.withdraw(permit));
+        let grow = spawn(&bulkhead, |bulkhead| bulkhead.set_limit(2));
+        release.join().unwrap();
+        grow.join().unwrap();
+        let _places = (first.arrive(), second.arrive());
+        assert_eq!(bulkhead.in_flight(), 2);
+    });
+}
+
+#[test]
+fn growth_is_seen_by_who_joins() {
+    model(|| {
+        let bulkhead = bulkhead(0);
+        let grow = spawn(&bulkhead, |bulkhead| bulkhead.set_limit(1));
+        let join = spawn(&bulkhead, Call::join);
+        grow.join().unwrap();
+        drop(join.join().unwrap().arrive());
+        assert_eq!(bulkhead.in_flight(), 0);
+    });
+}
+
+#[test]
+fn a_cut_during_a_release_loses_no_waiter() {
+    model(|| {
+        let bulkhead = bulkhead(2);
+        let (first, second) = (admit(&bulkhead).unwrap(), admit(&bulkhead).unwrap());
+        let waiter = Call::join(&bulkhead);
+        let release = spawn(&bulkhead, |bulkhead| bulkhead.withdraw(first));
+        let cut = spawn(&bulkhead, |bulkhead| bulkhead.set_limit(1));
+        release.join().unwrap();
+        cut.join().unwrap();
+        bulkhead.withdraw(second);
+        let _place = waiter.arrive();
+        assert_eq!(bulkhead.in_flight(), 1);
+        assert!(admit(&bulkhead).is_none());
+    });
+}
+
+#[test]
+fn a_bulkhead_is_evicted_or_admits_but_not_both() {
+    model(|| {
+        let permits = Arc::new(Permits::new(1));
+        let evict = thread::spawn({
+            let permits = Arc::clone(&permits);
+            move || permits.retire()
+        });
+        let admit = thread::spawn({
+            let permits = Arc::clone(&permits);
+            move || permits.try_acquire()
+        });
+        let (evicted, admitted) = (evict.join().unwrap(), admit.join().unwrap());
+        assert_eq!(admitted.is_err(), evicted);
+        assert!(admitted != Err(Refused::Full));
+    });
+}
+
+#[test]
+fn a_bulkhead_is_evicted_or_kept_but_not_both() {
+    model(|| {
+        let permits = Arc::new(Permits::new(1));
+        let evict = thread::spawn({
+            let permits = Arc::clone(&permits);
+            move || permits.retire()
+        });
+        let keep = thread::spawn({
+            let permits = Arc::clone(&permits);
+            move || permits.keep()
+        });
+        let (evicted, kept) = (evict.join().unwrap(), keep.join().unwrap());
+        assert_eq!(kept == Kept::TooLate, evicted);
+    });
+}
