@@ -1,0 +1,90 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use portcullis::rejection::BoxError;
+
+use crate::phase::Schedule;
+
+pub(crate) const HELP: &str = "\
+A gateway whose upstream goes through all kinds of trouble, with and without a guard.
+
+    cargo run --release --example gateway -- [flags]
+
+    --seconds N   length of the run, 6 to 3600; the phases scale (default 20)
+    --unguarded   only the bare client with its 5 s timeout, under the same load and faults;
+                  otherwise it runs beside the guarded one, for comparison
+    --json FILE   write one JSON object a second to FILE, and a summary last
+    --serve       keep gateway and upstream up, healthy, until Ctrl-C; without --seconds or
+                  --json there is no run before that
+    --help        print this";
+
+const DEFAULT_SECONDS: u64 = 20;
+const LONGEST: u64 = 3600;
+
+#[derive(Debug, Default)]
+pub(crate) struct Options {
+    seconds: Option<u64>,
+    pub(crate) json: Option<PathBuf>,
+    pub(crate) serve: bool,
+    pub(crate) unguarded: bool,
+    pub(crate) help: bool,
+}
+
+impl Options {
+    pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, BoxError> {
+        let mut options = Self::default();
+        while let Some(arg) = args.next() {
+            let (flag, inline) = match arg.split_once('=') {
+                Some((flag, value)) => (flag, Some(value.to_owned())),
+                None => (arg.as_str(), None),
+            };
+            match flag {
+                "--seconds" => options.seconds = Some(seconds(&value(flag, inline, &mut args)?)?),
+                "--json" => options.json = Some(value(flag, inline, &mut args)?.into()),
+                _ if inline.is_some() => return Err(unknown(&arg)),
+                "--serve" => options.serve = true,
+                "--unguarded" => options.unguarded = true,
+                "--help" | "-h" => options.help = true,
+                _ => return Err(unknown(&arg)),
+            }
+        }
+        Ok(options)
+    }
+
+    pub(crate) fn schedule(&self) -> Schedule {
+        Schedule::new(self.seconds.unwrap_or(DEFAULT_SECONDS))
+    }
+
+    /// Returns whether load and faults are wanted, and not only somewhere to send requests by hand.
+    pub(crate) const fn wants_run(&self) -> bool {
+        !self.serve || self.seconds.is_some() || self.json.is_some()
+    }
+}
+
+fn value(
+    flag: &str,
+    inline: Option<String>,
+    args: &mut impl Iterator<Item = String>,
+) -> Result<String, BoxError> {
+    inline
+        .or_else(|| args.next())
+        .filter(|value| !value.is_empty() && !value.starts_with("--"))
+        .ok_or_else(|| format!("{flag} needs a value (see --help)").into())
+}
+
+fn seconds(value: &str) -> Result<u64, BoxError> {
+    let allowed = Schedule::SHORTEST..=LONGEST;
+    value
+        .parse()
+        .ok()
+        .filter(|seconds| allowed.contains(seconds))
+        .ok_or_else(|| {
+            let (from, to) = allowed.into_inner();
+            format!("--seconds is {value:?}; allowed: a whole number from {from} to {to}").into()
+        })
+}
+
+fn unknown(arg: &str) -> BoxError {
+    format!("unknown argument {arg:?} (see --help)").into()
+}
