@@ -13,8 +13,9 @@ use papaya::HashMap;
 
 use super::{Bulkhead, KeyedLayer, Settings, handle::Refusal, permits::Kept};
 use crate::{
+    clock::Now,
     event::Scope,
-    gate::Flight,
+    gate::{Flight, Host},
     rejection::Rejection,
     settings::{self, SettingsError},
 };
@@ -102,7 +103,12 @@ impl<K: Hash + Eq + Clone> KeyedBulkhead<K> {
     ///
     /// [`Reason::BulkheadFull`](crate::rejection::Reason::BulkheadFull).
     pub fn admit(&self, key: &K) -> Result<Flight<Bulkhead>, Rejection> {
-        self.depart(key).map(Flight::running)
+        self.depart(key)
+            .map(Flight::running)
+            .inspect_err(|rejection| {
+                let host = self.spokesman();
+                host.refused(rejection, &Now::of(host.scope().clock()));
+            })
     }
 
     pub(super) fn depart(&self, key: &K) -> Result<Flight<Bulkhead>, Rejection> {

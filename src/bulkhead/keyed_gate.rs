@@ -11,7 +11,8 @@ use tower_service::Service;
 
 use super::{Bulkhead, KeyedBulkhead};
 use crate::{
-    gate::{Judge, ResponseFuture},
+    clock::Now,
+    gate::{Host, Judge, ResponseFuture},
     rejection::Rejection,
 };
 
@@ -108,7 +109,11 @@ where
                 let flight = flight.running();
                 ResponseFuture::called(self.inner.call(request), flight)
             }
-            Err(rejection) => ResponseFuture::refused(self.bulkhead.spokesman().reject(rejection)),
+            Err(rejection) => {
+                let host = self.bulkhead.spokesman();
+                let now = Now::of(host.scope().clock());
+                ResponseFuture::refused(host.reject(rejection, &now))
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ use tower_service::Service;
 
 use super::{Answer, FallbackLayer, When};
 use crate::{
+    clock::Now,
     gate::{Flight, Host, Policy},
     outcome::{Classify, ErrorsAsFailures},
 };
@@ -135,7 +136,8 @@ where
             return Err(error);
         };
         // The guard has a say only where there would be a fallback, or it would count in vain.
-        let flight = match Flight::admit(layer.clone()) {
+        let now = Now::of(layer.scope().clock());
+        let flight = match Flight::admit(layer.clone(), &now) {
             Ok(flight) => flight.running(),
             Err(_) => {
                 layer.report(Ending::Refused);

@@ -1,7 +1,5 @@
 //! What a flight needs of the thing that it flies from: a gate, or a policy by itself.
 
-use std::pin::Pin;
-
 use super::{Flight, Policy, ResponseFuture};
 use crate::{
     clock::Now,
@@ -24,9 +22,8 @@ pub trait Host: Clone {
     fn scope(&self) -> &Scope;
 
     /// Tells policy and observers of a call that was refused for good.
-    fn refused(&self, rejection: &Rejection) {
-        let now = Now::of(self.scope().clock());
-        self.policy().refused(rejection, &now);
+    fn refused(&self, rejection: &Rejection, now: &Now<'_>) {
+        self.policy().refused(rejection, now);
         self.scope().tell(&Event::Rejected {
             reason: rejection.reason(),
         });
@@ -48,8 +45,8 @@ pub trait Judge<Res, Err>: Host {
     }
 
     /// Takes note of a rejection, then refuses.
-    fn reject(&self, rejection: Rejection) -> Result<Res, Err> {
-        self.refused(&rejection);
+    fn reject(&self, rejection: Rejection, now: &Now<'_>) -> Result<Res, Err> {
+        self.refused(&rejection, now);
         self.refuse(rejection)
     }
 }
@@ -89,11 +86,12 @@ where
     G: Judge<Res, Err>,
     Fut: Future<Output = Result<Res, Err>>,
 {
-    let flight = match Flight::admit(host.clone()) {
-        Ok(flight) => flight,
-        Err(rejection) => return host.reject(rejection),
+    let admitted = {
+        let now = Now::of(host.scope().clock());
+        Flight::admit(host.clone(), &now).map_err(|rejection| host.reject(rejection, &now))
     };
-    let mut response: Pin<&mut ResponseFuture<_, _, _>> =
-        std::pin::pin!(ResponseFuture::called(future, flight));
-    response.as_mut().await
+    match admitted {
+        Ok(flight) => ResponseFuture::called(future, flight).await,
+        Err(refused) => refused,
+    }
 }

@@ -13,6 +13,7 @@ use tower_service::Service;
 use super::{
     Flight, Gate, Policy, ResponseFuture,
     host::{Host, Judge},
+    service::depart,
 };
 use crate::{
     clock::{Now, Tick},
@@ -117,39 +118,40 @@ where
 
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
-        let state = match self.gate.depart() {
-            Ok(flight) => State::Running(ResponseFuture::called(
-                self.gate.inner.call(request),
-                flight,
-            )),
-            Err(rejection) => self.wait(request, rejection),
+        let Gate { inner, host, ready } = &mut self.gate;
+        let now = Now::of(host.scope().clock());
+        let state = match depart(inner, host, ready, &now) {
+            Ok(flight) => State::Running(ResponseFuture::called(inner.call(request), flight)),
+            Err(rejection) => wait(inner, host, request, rejection, &now),
         };
         QueueFuture { state }
     }
 }
 
-impl<S, G> QueuedGate<S, G> {
-    #[cold]
-    fn wait<Req>(&self, request: Req, rejection: Rejection) -> State<S, G, Req>
-    where
-        S: Service<Req> + Clone,
-        G: Judge<S::Response, S::Error>,
-        G::Policy: Queue,
-    {
-        let host = &self.gate.host;
-        let now = Now::of(host.scope().clock());
-        match host.policy().enqueue(rejection, &now) {
-            Ok(ticket) => State::Waiting(Box::pin(Waiting {
-                ticket: Some(ticket),
-                // A clone, which is not ready: the readiness below must not be hoarded by a queue.
-                inner: self.gate.inner.clone(),
-                request: Some(request),
-                flight: None,
-                host: host.clone(),
-                arrived: Flight::wants_latency(host).then(|| now.tick()),
-            })),
-            Err(rejection) => State::Running(ResponseFuture::refused(host.reject(rejection))),
-        }
+#[cold]
+fn wait<S, G, Req>(
+    inner: &S,
+    host: &G,
+    request: Req,
+    rejection: Rejection,
+    now: &Now<'_>,
+) -> State<S, G, Req>
+where
+    S: Service<Req> + Clone,
+    G: Judge<S::Response, S::Error>,
+    G::Policy: Queue,
+{
+    match host.policy().enqueue(rejection, now) {
+        Ok(ticket) => State::Waiting(Box::pin(Waiting {
+            ticket: Some(ticket),
+            // A clone, which is not ready: the readiness below must not be hoarded by a queue.
+            inner: inner.clone(),
+            request: Some(request),
+            flight: None,
+            host: host.clone(),
+            arrived: Flight::wants_latency(host).then(|| now.tick()),
+        })),
+        Err(rejection) => State::Running(ResponseFuture::refused(host.reject(rejection, now))),
     }
 }
 
@@ -250,7 +252,9 @@ where
             match place.and_then(|place| take_off(this.host, place, *this.arrived)) {
                 Ok(flight) => *this.flight = Some(flight),
                 Err(rejection) => {
-                    return Poll::Ready(ResponseFuture::refused(this.host.reject(rejection)));
+                    let now = Now::of(this.host.scope().clock());
+                    let refused = this.host.reject(rejection, &now);
+                    return Poll::Ready(ResponseFuture::refused(refused));
                 }
             }
         }
@@ -285,9 +289,7 @@ where
     fn drop(self: Pin<&mut Self>) {
         // A call that was admitted is counted by its flight, one that was refused by the refusal.
         if self.ticket.is_some() {
-            self.host
-                .policy()
-                .abandoned(&Now::of(self.host.scope().clock()));
+            drop(OnLeave(&self.host));
         }
     }
 }
@@ -298,15 +300,36 @@ where
     G: Host,
     G::Policy: Queue,
 {
-    let (ticket, arrived) = match Flight::admit(host.clone()) {
-        Ok(flight) => return Ok(flight),
-        Err(rejection) => {
-            let now = Now::of(host.scope().clock());
-            let ticket = host.policy().enqueue(rejection, &now)?;
-            (ticket, Flight::wants_latency(host).then(|| now.tick()))
+    let (ticket, arrived) = {
+        let now = Now::of(host.scope().clock());
+        match Flight::admit(host.clone(), &now) {
+            Ok(flight) => return Ok(flight),
+            Err(rejection) => {
+                let ticket = host.policy().enqueue(rejection, &now);
+                let arrived = Flight::wants_latency(host).then(|| now.tick());
+                (ticket, arrived)
+            }
         }
     };
-    take_off(host, ticket.await?, arrived)
+    let admitted = match ticket {
+        Ok(ticket) => ticket
+            .await
+            .and_then(|place| take_off(host, place, arrived)),
+        Err(rejection) => Err(rejection),
+    };
+    if let Err(rejection) = &admitted {
+        host.refused(rejection, &Now::of(host.scope().clock()));
+    }
+    admitted
+}
+
+/// Notes on drop that a caller left the queue; forgotten if it did not.
+struct OnLeave<'a, G: Host>(&'a G);
+
+impl<G: Host> Drop for OnLeave<'_, G> {
+    fn drop(&mut self) {
+        self.0.policy().abandoned(&Now::of(self.0.scope().clock()));
+    }
 }
 
 /// Runs a future behind a policy, after a wait if need be.
@@ -318,7 +341,7 @@ where
 {
     match acquire(&host).await {
         Ok(flight) => ResponseFuture::called(future, flight).await,
-        Err(rejection) => host.reject(rejection),
+        Err(rejection) => host.refuse(rejection),
     }
 }
 

@@ -21,7 +21,7 @@ pub struct Gate<S, G> {
     pub(super) inner: S,
     pub(super) host: G,
     /// Whether the inner service was made ready since the last call.
-    ready: bool,
+    pub(super) ready: bool,
 }
 
 impl<S, G> Gate<S, G> {
@@ -89,46 +89,48 @@ where
 
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
-        match self.depart() {
+        let now = Now::of(self.host.scope().clock());
+        match depart(&mut self.inner, &self.host, &mut self.ready, &now) {
             Ok(flight) => ResponseFuture::called(self.inner.call(request), flight),
-            Err(rejection) => ResponseFuture::refused(self.host.reject(rejection)),
+            Err(rejection) => ResponseFuture::refused(self.host.reject(rejection, &now)),
         }
     }
 }
 
-impl<S, G: Host> Gate<S, G> {
-    /// Admits a call to the inner service, which is ready if the answer is a flight. The service's
-    /// code may run from then on.
-    #[inline]
-    pub(super) fn depart<Req>(&mut self) -> Result<Flight<G>, Rejection>
-    where
-        S: Service<Req>,
-    {
-        let mut flight = Flight::admit(self.host.clone())?;
-        flight.set_running(true);
-        if std::mem::take(&mut self.ready) || self.is_ready_after_all() {
-            return Ok(flight);
-        }
-        flight.withdraw();
-        let name = self.host.scope().shared_name();
-        Err(Rejection::new(Reason::NotReady).named(name))
+/// Admits a call to the inner service, which is ready if the answer is a flight. The service's code may
+/// run from then on.
+#[inline]
+pub(super) fn depart<S, G, Req>(
+    inner: &mut S,
+    host: &G,
+    ready: &mut bool,
+    now: &Now<'_>,
+) -> Result<Flight<G>, Rejection>
+where
+    S: Service<Req>,
+    G: Host,
+{
+    let mut flight = Flight::admit(host.clone(), now)?;
+    flight.set_running(true);
+    if std::mem::take(ready) || is_ready_after_all(inner) {
+        return Ok(flight);
     }
+    flight.withdraw();
+    Err(Rejection::new(Reason::NotReady).named(host.scope().shared_name()))
+}
 
-    /// Asks a service that was passed over while the circuit was open.
-    ///
-    /// Whoever keeps ready services for later (a buffer, a balancer) would otherwise see one
-    /// rejection more after the circuit has closed. Waiting is not possible here, hence the waker
-    /// that wakes nobody; the next `poll_ready` brings its own.
-    #[cold]
-    fn is_ready_after_all<Req>(&mut self) -> bool
-    where
-        S: Service<Req>,
-    {
-        let polled = self
-            .inner
-            .poll_ready(&mut Context::from_waker(Waker::noop()));
-        matches!(polled, Poll::Ready(Ok(())))
-    }
+/// Asks a service that was passed over while the circuit was open.
+///
+/// Whoever keeps ready services for later (a buffer, a balancer) would otherwise see one rejection more
+/// after the circuit has closed. Waiting is not possible here, hence the waker that wakes nobody; the
+/// next `poll_ready` brings its own.
+#[cold]
+fn is_ready_after_all<S, Req>(inner: &mut S) -> bool
+where
+    S: Service<Req>,
+{
+    let polled = inner.poll_ready(&mut Context::from_waker(Waker::noop()));
+    matches!(polled, Poll::Ready(Ok(())))
 }
 
 /// Counts an error of `poll_ready` as a call that failed: a broken connection shows itself there.
@@ -137,7 +139,8 @@ pub(super) fn count_broken<G, Res, Err>(host: &G, error: &Err)
 where
     G: Judge<Res, Err>,
 {
-    if let Ok(flight) = Flight::admit(host.clone()) {
+    let now = Now::of(host.scope().clock());
+    if let Ok(flight) = Flight::admit(host.clone(), &now) {
         flight.settle(host.verdict(Err(error)));
     }
 }
