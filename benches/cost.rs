@@ -3,6 +3,9 @@
 //! `cargo bench --bench cost` prints a table; with `-- --check` it fails where a budget is exceeded.
 //! Instructions need valgrind; without it that column is empty, and with `--check` that is an error.
 //!
+//! The budgets are the where it has one (250 for the breaker, 600 for the pipeline), else what was
+//! measured and 5 %; counts are exact for a compiler and differ a little between them.
+//!
 //! Each case is run by this program in a child under callgrind, which counts only inside [`measured`]:
 //! the calibration of the clock and the building of the stack are left out.
 
@@ -38,33 +41,33 @@ struct Case {
 }
 
 const CASES: &[Case] = &[
-    case("bare service", 40, 0, || calls(Echo)),
+    case("bare service", 20, 0, || calls(Echo)),
     case("breaker", 250, 0, || calls(breaker().layer().layer(Echo))),
-    case("breaker, without Tower", 200, 0, by_hand),
-    case("breaker, slow calls counted", 350, 0, || {
+    case("breaker, without Tower", 235, 0, by_hand),
+    case("breaker, slow calls counted", 295, 0, || {
         let settings = circuit_breaker::Settings::default();
         let breaker = CircuitBreaker::new(settings.slow_calls(Duration::from_secs(1), 0.5));
         calls(breaker.expect("valid").layer().layer(Echo))
     }),
-    case("breaker, open", 300, 0, || {
+    case("breaker, open", 430, 0, || {
         let breaker = breaker();
         breaker.trip();
         calls(breaker.layer().layer(Echo))
     }),
-    case("bulkhead", 150, 0, || {
+    case("bulkhead", 80, 0, || {
         calls(bulkhead(10).layer().layer(Echo))
     }),
-    case("bulkhead, full", 200, 0, || {
+    case("bulkhead, full", 120, 0, || {
         calls(bulkhead(0).layer().layer(Echo))
     }),
-    case("timeout, ready at once", 100, 0, || {
+    case("timeout, ready at once", 60, 0, || {
         calls(timeout().layer(Echo))
     }),
-    case("fallback, unused", 100, 0, || {
+    case("fallback, unused", 55, 0, || {
         calls(FallbackLayer::value(0).layer(Echo))
     }),
     case("pipeline", 600, 0, || calls(pipeline().layer(Echo))),
-    case("pipeline, open", 700, 0, || {
+    case("pipeline, open", 920, 0, || {
         let pipeline = pipeline();
         pipeline.circuit_breaker().trip();
         calls(pipeline.layer(Echo))

@@ -38,6 +38,7 @@ pub(super) struct Circuit {
     pub(super) streak: Streak,
     /// How often the circuit opened since it was closed.
     pub(super) openings: AtomicU32,
+    pub(super) times_opened: AtomicU64,
     /// Until when the dependency asked to be left alone.
     pub(super) asked_until: AtomicU64,
     /// Numbers the calls of a ramp-up.
@@ -101,6 +102,7 @@ impl CircuitBreaker {
             record,
             streak: Streak::new(),
             openings: AtomicU32::new(0),
+            times_opened: AtomicU64::new(0),
             asked_until: AtomicU64::new(0),
             ramp: AtomicU32::new(0),
             settings: settings.check()?,
@@ -224,6 +226,12 @@ impl CircuitBreaker {
                 .window(&Now::of(self.circuit.scope.clock())),
             lifetime: self.circuit.record.lifetime(),
         }
+    }
+
+    /// Returns how often the circuit has opened since it was made.
+    #[must_use]
+    pub fn times_opened(&self) -> u64 {
+        self.circuit.times_opened.load(Ordering::Relaxed)
     }
 
     /// Returns how many calls failed in a row, if a rule counts them.

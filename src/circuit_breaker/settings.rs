@@ -68,9 +68,11 @@ pub struct Settings {
     /// How many calls a rate is judged on at least, from 1 to 1,000,000, and at most the length of a
     /// window of calls. Default: 20; then noise of 5 % trips by chance once in 100 million looks.
     pub minimum_calls: u32,
-    /// How many failures in a row trip the circuit, from 1. Default: none.
+    /// How many failures in a row trip the circuit, from 1; a success that began before them and ends
+    /// among them begins the row anew. Default: none.
     pub consecutive_failures: Option<u32>,
-    /// How long the circuit stays open, from 1 ms to a year. Default: 5 s, Hystrix's number.
+    /// How long the circuit stays open, from 1 ms to a year; jitter comes on top, so ask a rejection for
+    /// its `retry_after` rather than counting along. Default: 5 s, Hystrix's number.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub open_for: Duration,
     /// By what the open time is multiplied each time the circuit opens again without having closed,

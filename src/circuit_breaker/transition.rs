@@ -284,7 +284,10 @@ impl Circuit {
             return false;
         }
         match next.state() {
-            State::Open => drop(self.openings.fetch_add(1, Ordering::Relaxed)),
+            State::Open => {
+                self.openings.fetch_add(1, Ordering::Relaxed);
+                self.times_opened.fetch_add(1, Ordering::Relaxed);
+            }
             State::Closed | State::RampingUp if !ramped_up => {
                 self.openings.store(0, Ordering::Relaxed);
                 self.asked_until.store(0, Ordering::Relaxed);

@@ -3,6 +3,11 @@
 use crate::{event::Scope, rejection::Rejection};
 
 /// Turns a rejection into what the caller gets.
+#[diagnostic::on_unimplemented(
+    message = "a rejection cannot become `{Err}`",
+    note = "map the service's error first, for example with `.map_err(BoxError::from)`,",
+    note = "or implement `From<Rejection>` for your error, or answer with `reject_with`"
+)]
 pub trait Refusal<Res, Err> {
     /// Converts one rejection.
     fn refuse(&self, rejection: Rejection) -> Result<Res, Err>;

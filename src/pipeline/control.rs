@@ -94,6 +94,7 @@ impl Control {
             state: breaker.state(),
             mode: breaker.mode(),
             remaining_open: breaker.remaining_open(),
+            times_opened: breaker.times_opened(),
             consecutive_failures: breaker.consecutive_failures(),
             window_length: self.parts.counts.length(),
             window: self.parts.counts.window(now),

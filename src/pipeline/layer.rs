@@ -21,7 +21,8 @@ use crate::{
 
 /// Fallback, circuit breaker, bulkhead and timeout around a service, in this order, under one name.
 ///
-/// See the [module docs](super). Clones are the same pipeline, and so are all services of all layers.
+/// See the [module docs](super). Clones are the same pipeline. Its type names the types of its closures;
+/// what is kept in a struct of yours is better its [`Control`].
 #[derive(Clone, Debug)]
 pub struct Pipeline<C = ErrorsAsFailures, F = NoFallback, R = AsError> {
     gate: PipelineGate<C>,
@@ -85,18 +86,24 @@ impl<C, F, R> Pipeline<C, F, R> {
         self.control().snapshot()
     }
 
-    /// Returns a layer of this pipeline.
+    /// Returns a layer; all services that any of them makes are this pipeline's.
     #[must_use]
-    pub fn layer(&self) -> Self
+    pub fn layer(&self) -> PipelineLayer<C, F, R>
     where
         Self: Clone,
     {
-        self.clone()
+        PipelineLayer(self.clone())
     }
 }
 
-/// The service must be `Clone` to be called, since a call that waits in the queue takes a clone along.
-impl<S, C, F, R> Layer<S> for Pipeline<C, F, R>
+/// The layer of a [`Pipeline`].
+///
+/// The service that it wraps must be `Clone` to be called, since a call that waits in the queue takes a
+/// clone along.
+#[derive(Clone, Debug)]
+pub struct PipelineLayer<C = ErrorsAsFailures, F = NoFallback, R = AsError>(Pipeline<C, F, R>);
+
+impl<S, C, F, R> Layer<S> for PipelineLayer<C, F, R>
 where
     F: Layer<Guarded<S, C>>,
     R: Clone,
@@ -104,10 +111,16 @@ where
     type Service = Lower<F::Service, R>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let timed = TimeoutLayer::with(self.time_limit).layer(Lift(inner));
+        let Pipeline {
+            gate,
+            fallback,
+            refusal,
+            time_limit,
+        } = &self.0;
+        let timed = TimeoutLayer::with(*time_limit).layer(Lift(inner));
         Lower {
-            stack: self.fallback.layer(self.gate.layer_queued(timed)),
-            refusal: self.refusal.clone(),
+            stack: fallback.layer(gate.layer_queued(timed)),
+            refusal: refusal.clone(),
         }
     }
 }

@@ -13,6 +13,12 @@
 //! * The permit of the bulkhead is held until the call has ended, also by the timeout, which is innermost:
 //!   a dependency that hangs runs out of time again and again, and trips the circuit.
 //!
+//! The fallback is for calls without an answer. An answer that the classifier calls a failure, such as a
+//! response with status 500, counts against the circuit and goes to the caller as it is; where a fallback
+//! is wanted for it, make an error of it below the pipeline.
+//!
+//! Keep the [`Control`] of a pipeline to look at it and to steer it: it has no type parameters.
+//!
 //! # Examples
 //!
 //! With the defaults (a second for each call, 100 calls in flight, and the circuit breaker's):
@@ -80,7 +86,7 @@ pub use self::{
     builder::Builder,
     control::Control,
     fault::{AsFault, ByFault, Fault, Lift, LiftFuture, Lower, LowerFuture},
-    layer::{NoFallback, Pipeline, Recovery, TimeLimit},
+    layer::{NoFallback, Pipeline, PipelineLayer, Recovery, TimeLimit},
     settings::Settings,
     snapshot::{Latencies, Snapshot},
 };

@@ -25,7 +25,8 @@ pub struct Settings {
     pub bulkhead: Option<bulkhead::Settings>,
     /// The queue in front of the bulkhead. Default: none; what is too much is refused at once.
     pub queue: Option<bulkhead::QueueSettings>,
-    /// When calls are stopped altogether.
+    /// When calls are stopped altogether. The pipeline's counts and latencies are those of its window;
+    /// beside a window of calls they are those of 10 s.
     pub circuit_breaker: circuit_breaker::Settings,
 }
 

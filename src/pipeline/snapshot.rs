@@ -21,6 +21,8 @@ pub struct Snapshot {
     /// How long the circuit stays open, if it is.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub remaining_open: Option<Duration>,
+    /// How often the circuit has opened since the pipeline was built.
+    pub times_opened: u64,
     /// How many calls failed in a row, if a rule counts them.
     pub consecutive_failures: u32,
     /// The length of the window.
