@@ -125,7 +125,7 @@ impl CircuitBreaker {
     ///
     /// Why the call is refused, and when to come again.
     pub fn admit(&self) -> Result<Flight<Self>, Rejection> {
-        Flight::by_hand(self.clone())
+        Flight::by_hand(self)
     }
 
     /// Runs a future behind the circuit; its errors are failures.

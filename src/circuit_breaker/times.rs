@@ -5,8 +5,11 @@
 //! that is about to begin, in the one of two words that the current generation does not use: whoever sees
 //! a generation in the state word finds its time, until the generation after the next is prepared.
 //!
-//! Word: `generation 16 | microseconds since the circuit was made 48` (8.9 years), rounded up, since an
-//! open time must not end early.
+//! Several may prepare the same generation, and even for different states; the latest of their times
+//! stands until the one who begins the generation confirms its own, which nobody changes any more.
+//!
+//! Word: `generation 15 | confirmed 1 | microseconds since the circuit was made 48` (8.9 years), rounded up,
+//! since an open time must not end early.
 //!
 //! **Ordering.** Release here, before the release of the state word; acquire there, before the acquire
 //! here.
@@ -18,6 +21,9 @@ use crate::{
 
 const MICROS_BITS: u32 = 48;
 const MOST_MICROS: u64 = (1 << MICROS_BITS) - 1;
+const CONFIRMED: u64 = 1 << MICROS_BITS;
+const TAG_AT: u32 = MICROS_BITS + 1;
+const TAG_BITS: u32 = u64::BITS - TAG_AT;
 
 #[derive(Debug)]
 pub(super) struct Times {
@@ -34,22 +40,33 @@ impl Times {
         }
     }
 
-    /// Publishes the time of the generation that is about to begin.
-    ///
-    /// Several may prepare the same generation and one of them begins it; they are moments apart, and
-    /// the latest time stands. One who was stopped for so long that generations went by changes
-    /// nothing.
+    /// Publishes the time of the generation that is about to begin, unless others have published a
+    /// later one, or have begun it already.
     pub(super) fn prepare(&self, generation: u32, time: Tick) {
-        let since = time.as_nanos().saturating_sub(self.origin.as_nanos());
-        let micros = since.div_ceil(1_000).min(MOST_MICROS);
-        let tag = tag(generation);
-        let next = u64::from(tag) << MICROS_BITS | micros;
-        let replace = |word: u64| {
-            let ahead = tag_of(word).wrapping_sub(tag).cast_signed();
-            (ahead < 0 || ahead == 0 && word < next).then_some(next)
-        };
+        let next = self.pack(generation, time);
+        self.replace(generation, next, |word, ahead| {
+            ahead < 0 || ahead == 0 && word & CONFIRMED == 0 && word < next
+        });
+    }
+
+    /// Publishes the time of a generation that the caller has begun, and nobody else.
+    pub(super) fn confirm(&self, generation: u32, time: Tick) {
+        let next = self.pack(generation, time) | CONFIRMED;
+        self.replace(generation, next, |_, ahead| ahead <= 0);
+    }
+
+    /// Replaces the word of a generation if `is_due`, given the word and by how much its generation is
+    /// ahead. One who was stopped for so long that generations went by changes nothing.
+    fn replace(&self, generation: u32, next: u64, is_due: impl Fn(u64, i32) -> bool) {
+        let replace = |word| is_due(word, ahead(tag_of(word), tag(generation))).then_some(next);
         let word = self.word(generation);
         let _ = word.fetch_update(Ordering::Release, Ordering::Relaxed, replace);
+    }
+
+    fn pack(&self, generation: u32, time: Tick) -> u64 {
+        let since = time.as_nanos().saturating_sub(self.origin.as_nanos());
+        let micros = since.div_ceil(1_000).min(MOST_MICROS);
+        u64::from(tag(generation)) << TAG_AT | micros
     }
 
     /// Returns the time of a generation, or none if that generation is over.
@@ -65,16 +82,19 @@ impl Times {
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "to tell a generation from those near it"
-)]
-const fn tag(generation: u32) -> u16 {
-    generation as u16
+/// A part of the generation, to tell it from those near it.
+const fn tag(generation: u32) -> u32 {
+    generation & ((1 << TAG_BITS) - 1)
 }
 
-const fn tag_of(word: u64) -> u16 {
-    (word >> MICROS_BITS) as u16
+const fn tag_of(word: u64) -> u32 {
+    (word >> TAG_AT) as u32
+}
+
+/// Returns by how much one tag is ahead of another, in a circle.
+const fn ahead(tag: u32, of: u32) -> i32 {
+    let unused = u32::BITS - TAG_BITS;
+    (tag.wrapping_sub(of) << unused).cast_signed() >> unused
 }
 
 #[cfg(test)]
@@ -107,9 +127,21 @@ mod tests {
     #[test]
     fn generations_come_round() {
         let times = Times::new(Tick::ZERO);
-        times.prepare(0xFFFF, at(10));
-        times.prepare(0x1_0001, at(20));
-        assert_eq!(times.of(0x1_0001), Some(at(20)));
+        times.prepare(0x7FFF, at(10));
+        times.prepare(0x8001, at(20));
+        assert_eq!(times.of(0x8001), Some(at(20)));
+    }
+
+    #[test]
+    fn the_one_who_begins_a_generation_sets_its_time_for_good() {
+        let times = Times::new(Tick::ZERO);
+        times.prepare(1, Tick::MAX);
+        times.confirm(1, at(10));
+        times.prepare(1, Tick::MAX);
+        assert_eq!(times.of(1), Some(at(10)));
+        times.prepare(3, at(30));
+        times.confirm(1, at(99));
+        assert_eq!(times.of(3), Some(at(30)));
     }
 
     #[test]

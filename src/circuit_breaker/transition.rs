@@ -126,8 +126,8 @@ impl Circuit {
         let until = || self.times.of(word.generation());
         match (word.mode(), word.state()) {
             (Mode::ForcedOpen, _) => true,
-            (Mode::ForcedClosed | Mode::DryRun, _) => false,
-            (Mode::Automatic, State::Closed | State::RampingUp) => false,
+            (Mode::ForcedClosed | Mode::DryRun, _)
+            | (Mode::Automatic, State::Closed | State::RampingUp) => false,
             (Mode::Automatic, State::Open) => until().is_some_and(|end| now.tick() < end),
             (Mode::Automatic, State::HalfOpen) => {
                 word.with_probe(self.settings.probes).is_none()
@@ -221,7 +221,7 @@ impl Circuit {
             };
             if is_done {
                 // The window of a circuit that closed is another one already.
-                return if matches!(next.state(), State::Closed | State::RampingUp) {
+                return if next.is_closed() {
                     self.record.count_for_life(ended);
                 } else {
                     self.record.count(place, ended);
@@ -263,12 +263,8 @@ impl Circuit {
     /// that found its place after the clearing makes the exchange fail, or ends after it, and in
     /// neither case counts in the new window.
     fn shift(&self, word: Word, next: Word, cause: Cause, now: Tick) -> bool {
-        let closes = next.state() == State::Closed || next.state() == State::RampingUp;
-        let ramped_up = next.generation() == word.generation();
-        if closes && !ramped_up {
-            self.record.clear();
-        }
         let open_for = (next.state() == State::Open).then(|| self.open_time(now));
+        let is_new_generation = next.generation() != word.generation();
         let time = match next.state() {
             State::Open => now + open_for.unwrap_or_default(),
             State::HalfOpen => self
@@ -277,22 +273,18 @@ impl Circuit {
                 .map_or(Tick::MAX, |limit| now + limit),
             State::Closed | State::RampingUp => now,
         };
-        if !ramped_up {
+        if is_new_generation {
+            if next.is_closed() {
+                self.record.clear();
+            }
             self.times.prepare(next.generation(), time);
         }
         if !self.exchange(word, next) {
             return false;
         }
-        match next.state() {
-            State::Open => {
-                self.openings.fetch_add(1, Ordering::Relaxed);
-                self.times_opened.fetch_add(1, Ordering::Relaxed);
-            }
-            State::Closed | State::RampingUp if !ramped_up => {
-                self.openings.store(0, Ordering::Relaxed);
-                self.asked_until.store(0, Ordering::Relaxed);
-            }
-            State::Closed | State::RampingUp | State::HalfOpen => {}
+        if is_new_generation {
+            self.times.confirm(next.generation(), time);
+            self.count_opening(next.state());
         }
         self.scope.tell(&Event::Transition {
             from: word.state(),
@@ -301,6 +293,20 @@ impl Circuit {
             open_for,
         });
         true
+    }
+
+    fn count_opening(&self, state: State) {
+        match state {
+            State::Open => {
+                self.openings.fetch_add(1, Ordering::Relaxed);
+                self.times_opened.fetch_add(1, Ordering::Relaxed);
+            }
+            State::Closed | State::RampingUp => {
+                self.openings.store(0, Ordering::Relaxed);
+                self.asked_until.store(0, Ordering::Relaxed);
+            }
+            State::HalfOpen => {}
+        }
     }
 
     fn open_time(&self, now: Tick) -> Duration {
