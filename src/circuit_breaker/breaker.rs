@@ -268,10 +268,8 @@ impl Policy for CircuitBreaker {
             circuit.leave_alone(asked, completion.now().tick());
         }
         match permit.role {
-            Role::Judged if word.is_judging() => {
-                circuit.judge(word, place, ended, completion.now())
-            }
-            Role::Judged | Role::Bystander => circuit.record.count(place, ended),
+            Role::Judged => circuit.judge(word, place, ended, completion.now()),
+            Role::Bystander => circuit.record.count(place, ended),
             Role::Probe => circuit.report(permit.generation, place, ended, completion.now()),
         }
     }

@@ -158,14 +158,12 @@ impl Circuit {
         Ended { outcome, slow }
     }
 
-    /// Counts an outcome and asks the rules.
+    /// Counts an outcome and asks the rules, in all modes: those of forced circuits are judged
+    /// together with the next one that may trip.
     #[inline]
     pub(super) fn judge(&self, word: Word, place: Place, ended: Ended, now: &Now<'_>) {
         let in_a_row = self.in_a_row(word, ended);
         let rules = &self.settings.rules;
-        if rules.is_empty() {
-            return self.record.count(place, ended);
-        }
         let evidence = self.record.judge(place, ended, now, rules);
         let Some(mut evidence) = evidence else { return };
         evidence.in_a_row = in_a_row;
