@@ -40,7 +40,7 @@ pub(super) struct Circuit {
     pub(super) openings: AtomicU32,
     /// Until when the dependency asked to be left alone.
     pub(super) asked_until: AtomicU64,
-    /// Numbers the calls of a ramp-up.
+    /// The shares of the calls of a ramp-up, added up; it overflows with each one admitted.
     pub(super) ramp: AtomicU32,
     pub(super) settings: Checked,
     pub(super) scope: Scope,
@@ -102,7 +102,8 @@ impl CircuitBreaker {
             streak: Streak::new(),
             openings: AtomicU32::new(0),
             asked_until: AtomicU64::new(0),
-            ramp: AtomicU32::new(0),
+            // The first call of a ramp-up is admitted.
+            ramp: AtomicU32::new(u32::MAX),
             settings: settings.check()?,
             scope,
         };

@@ -138,12 +138,18 @@ impl Circuit {
 
     /// Returns whether the next call is among a share of the calls.
     ///
-    /// A Weyl sequence: the fractional parts of multiples of the golden ratio, which spread so evenly
-    /// that of any run of calls the share is admitted to within one or two.
+    /// Each call adds its share, and whoever completes a whole is admitted: of any run of calls the
+    /// share is admitted to within one, also while it grows. (A Weyl sequence needs no more, but is off
+    /// by two and more, and only as good as that while the share stands still.)
     fn is_next_of(&self, share: f64) -> bool {
-        const GOLDEN: u32 = 0x9E37_79B9;
-        let number = self.ramp.fetch_add(GOLDEN, Ordering::Relaxed);
-        f64::from(number) < share * (f64::from(u32::MAX) + 1.0)
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a share is between 0 and 1"
+        )]
+        let part = (share * f64::from(u32::MAX)) as u32;
+        let before = self.ramp.fetch_add(part, Ordering::Relaxed);
+        before.checked_add(part).is_none()
     }
 
     #[inline]
