@@ -211,7 +211,7 @@ impl CircuitBreaker {
     #[must_use]
     pub fn remaining_open(&self) -> Option<Duration> {
         let word = self.circuit.load();
-        let end = self.circuit.times.of(word.generation())?;
+        let end = self.circuit.times.end_of(word.generation())?;
         (word.state() == State::Open).then(|| end.since(self.circuit.scope.clock().now()))
     }
 

@@ -58,7 +58,7 @@ impl Circuit {
 
     /// ## Ramping up => (Ramping up | Closed)
     fn admit_ramping(&self, word: Word, now: Tick) -> Decision {
-        let Some(start) = self.times.of(word.generation()) else {
+        let Some(start) = self.times.start_of(word.generation()) else {
             return Decision::LookAgain;
         };
         let whole = self.settings.ramp_up.unwrap_or_default();
@@ -77,7 +77,7 @@ impl Circuit {
 
     /// ## Open => (Open | Half-open)
     fn admit_open(&self, word: Word, now: Tick) -> Decision {
-        let Some(end) = self.times.of(word.generation()) else {
+        let Some(end) = self.times.end_of(word.generation()) else {
             return Decision::LookAgain;
         };
         if now < end {
@@ -95,7 +95,7 @@ impl Circuit {
 
     /// ## Half-open => (Half-open | Open)
     fn admit_half_open(&self, word: Word, now: Tick) -> Decision {
-        let Some(end) = self.times.of(word.generation()) else {
+        let Some(end) = self.half_open_until(word.generation()) else {
             return Decision::LookAgain;
         };
         if now >= end {
@@ -123,15 +123,20 @@ impl Circuit {
 
     /// Returns whether a call is to be refused for sure, without changing anything.
     pub(super) fn is_shut(&self, word: Word, now: &Now<'_>) -> bool {
-        let until = || self.times.of(word.generation());
+        let generation = word.generation();
         match (word.mode(), word.state()) {
             (Mode::ForcedOpen, _) => true,
-            (Mode::ForcedClosed | Mode::DryRun, _) => false,
-            (Mode::Automatic, State::Closed | State::RampingUp) => false,
-            (Mode::Automatic, State::Open) => until().is_some_and(|end| now.tick() < end),
+            (Mode::ForcedClosed | Mode::DryRun, _)
+            | (Mode::Automatic, State::Closed | State::RampingUp) => false,
+            (Mode::Automatic, State::Open) => self
+                .times
+                .end_of(generation)
+                .is_some_and(|end| now.tick() < end),
             (Mode::Automatic, State::HalfOpen) => {
                 word.with_probe(self.settings.probes).is_none()
-                    && until().is_some_and(|end| now.tick() < end)
+                    && self
+                        .half_open_until(generation)
+                        .is_some_and(|end| now.tick() < end)
             }
         }
     }
@@ -212,8 +217,7 @@ impl Circuit {
                 return self.record.count_for_life(ended);
             }
             let is_over = self
-                .times
-                .of(generation)
+                .half_open_until(generation)
                 .is_some_and(|end| now.tick() >= end);
             let (next, cause) = match word.reported(report, self.probe_rules()) {
                 _ if is_over => (word.opened(), Some(Cause::HalfOpenTimedOut)),
@@ -232,6 +236,13 @@ impl Circuit {
                 };
             }
         }
+    }
+
+    /// Returns the end of a half-open state, or none if its generation is over.
+    fn half_open_until(&self, generation: u32) -> Option<Tick> {
+        let start = self.times.start_of(generation)?;
+        let limit = self.settings.half_open_for;
+        Some(limit.map_or(Tick::MAX, |limit| start + limit))
     }
 
     fn probe_rules(&self) -> ProbeRules {
@@ -273,16 +284,9 @@ impl Circuit {
             self.record.clear();
         }
         let open_for = (next.state() == State::Open).then(|| self.open_time(now));
-        let time = match next.state() {
-            State::Open => now + open_for.unwrap_or_default(),
-            State::HalfOpen => self
-                .settings
-                .half_open_for
-                .map_or(Tick::MAX, |limit| now + limit),
-            State::Closed | State::RampingUp => now,
-        };
         if !ramped_up {
-            self.times.prepare(next.generation(), time);
+            let end = now + open_for.unwrap_or_default();
+            self.times.prepare(next.generation(), now, end);
         }
         if !self.exchange(word, next) {
             return false;
