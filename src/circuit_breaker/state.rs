@@ -77,7 +77,6 @@ impl Word {
         }
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "30 bits")]
     pub(super) const fn generation(self) -> u32 {
         (self.0 >> GENERATION_AT & GENERATION) as u32
     }
