@@ -274,9 +274,11 @@ impl Circuit {
     /// Makes one transition, unless the word has changed; returns whether it did.
     ///
     /// What the next generation finds is prepared before, what follows from having made the
-    /// transition comes after. Clearing comes before, each time: then a call of the old generation
+    /// transition comes after. Clearing comes before, each time: then a probe of the old generation
     /// that found its place after the clearing makes the exchange fail, or ends after it, and in
-    /// neither case counts in the new window.
+    /// neither case counts in the new window. Other calls do not exchange the word. Where there may be
+    /// some, which is so for a reset and out of the automatic mode, the window is cleared again: then
+    /// whoever finds a place afterwards sees that the generation is over.
     fn shift(&self, word: Word, next: Word, cause: Cause, now: Tick) -> bool {
         let closes = next.state() == State::Closed || next.state() == State::RampingUp;
         let ramped_up = next.generation() == word.generation();
@@ -294,6 +296,9 @@ impl Circuit {
         match next.state() {
             State::Open => drop(self.openings.fetch_add(1, Ordering::Relaxed)),
             State::Closed | State::RampingUp if !ramped_up => {
+                if cause == Cause::Manual || word.mode() != Mode::Automatic {
+                    self.record.clear();
+                }
                 self.openings.store(0, Ordering::Relaxed);
                 self.asked_until.store(0, Ordering::Relaxed);
             }
