@@ -132,6 +132,23 @@ fn a_good_and_a_bad_call_do_not_pass_each_other_by() {
     });
 }
 
+/// The window is concluded to be calm while a failure comes; the next good call has to look again.
+#[test]
+fn a_failure_while_the_window_is_added_up_spoils_the_calm() {
+    explore(|| {
+        let model = Model::new(settings().failure_rate(0.3).minimum_calls(3));
+        let [one, other, bad] = [0; 3].map(|_| model.admit(0).unwrap());
+        let good = model.spawn(|model| {
+            model.settle(one, Outcome::Success, 0);
+            model.settle(other, Outcome::Success, 0);
+        });
+        let failing = model.spawn(|model| model.settle(bad, Outcome::Failure, 0));
+        good.join().unwrap();
+        failing.join().unwrap();
+        assert_eq!(model.breaker.state(), State::Open);
+    });
+}
+
 #[test]
 fn of_the_last_calls_the_one_that_completes_the_minimum_trips() {
     explore(|| {
@@ -319,6 +336,25 @@ fn a_probe_never_counts_in_the_window_of_the_circuit_that_closes() {
         model.clock.store(5, Ordering::Relaxed);
         assert_eq!(model.breaker.counts().window.calls(), 0);
         assert_eq!(model.breaker.counts().lifetime.calls(), 2);
+    });
+}
+
+#[test]
+fn the_first_call_of_a_circuit_that_closes_is_not_forgotten() {
+    explore(|| {
+        let model = Model::new(settings());
+        model.breaker.trip();
+        model.clock.store(5, Ordering::Relaxed);
+        let probe = model.admit(5).unwrap();
+        let closing = model.spawn(move |model| model.settle(probe, Outcome::Success, 5));
+        let failing = model.spawn(|model| {
+            let Ok(permit) = model.admit(5) else { return 0 };
+            model.settle(permit, Outcome::Failure, 5);
+            1
+        });
+        closing.join().unwrap();
+        let failures = failing.join().unwrap();
+        assert_eq!(model.breaker.counts().window.failure, failures);
     });
 }
 
