@@ -13,7 +13,7 @@ use loom::{
     thread::{self, JoinHandle},
 };
 
-use super::{CircuitBreaker, CircuitPermit, Settings, State, Window, state::Role};
+use super::{CircuitBreaker, CircuitPermit, Mode, Settings, State, Window, state::Role};
 use crate::{
     clock::{Clock, Now, Tick},
     event::{Event, Scope},
@@ -98,6 +98,15 @@ impl Model {
         }
     }
 
+    /// Admits two calls and ends them at once, each with its outcome and second.
+    fn race(&self, admitted: u32, calls: [(Outcome, u32); 2]) {
+        let calls = calls.map(|call| (self.admit(admitted).unwrap(), call));
+        let threads = calls.map(|(permit, (outcome, seconds))| {
+            self.spawn(move |model| model.settle(permit, outcome, seconds))
+        });
+        threads.map(|thread| thread.join().unwrap());
+    }
+
     fn openings(&self) -> u32 {
         self.openings.load(Ordering::Relaxed)
     }
@@ -107,11 +116,7 @@ impl Model {
 fn of_two_failures_one_sees_both() {
     explore(|| {
         let model = Model::new(settings());
-        let failures = [0, 1].map(|second| {
-            let permit = model.admit(0).unwrap();
-            model.spawn(move |model| model.settle(permit, Outcome::Failure, second))
-        });
-        failures.map(|failure| failure.join().unwrap());
+        model.race(0, [(Outcome::Failure, 0), (Outcome::Failure, 1)]);
         assert_eq!(model.breaker.state(), State::Open);
         assert_eq!(model.openings(), 1);
     });
@@ -122,11 +127,24 @@ fn a_good_and_a_bad_call_do_not_pass_each_other_by() {
     explore(|| {
         let model = Model::new(settings().failure_rate(0.3).minimum_calls(3));
         model.call(Outcome::Success, 0);
-        let calls = [Outcome::Success, Outcome::Failure].map(|outcome| {
-            let permit = model.admit(0).unwrap();
-            model.spawn(move |model| model.settle(permit, outcome, 0))
+        model.race(0, [(Outcome::Success, 0), (Outcome::Failure, 0)]);
+        assert_eq!(model.breaker.state(), State::Open);
+    });
+}
+
+/// The window is concluded to be calm while a failure comes; the next good call has to look again.
+#[test]
+fn a_failure_while_the_window_is_added_up_spoils_the_calm() {
+    explore(|| {
+        let model = Model::new(settings().failure_rate(0.3).minimum_calls(3));
+        let [one, other, bad] = [0; 3].map(|_| model.admit(0).unwrap());
+        let good = model.spawn(|model| {
+            model.settle(one, Outcome::Success, 0);
+            model.settle(other, Outcome::Success, 0);
         });
-        calls.map(|call| call.join().unwrap());
+        let failing = model.spawn(|model| model.settle(bad, Outcome::Failure, 0));
+        good.join().unwrap();
+        failing.join().unwrap();
         assert_eq!(model.breaker.state(), State::Open);
     });
 }
@@ -135,11 +153,7 @@ fn a_good_and_a_bad_call_do_not_pass_each_other_by() {
 fn of_the_last_calls_the_one_that_completes_the_minimum_trips() {
     explore(|| {
         let model = Model::new(settings().window(Window::Last(2)).failure_rate(0.5));
-        let calls = [Outcome::Success, Outcome::Failure].map(|outcome| {
-            let permit = model.admit(0).unwrap();
-            model.spawn(move |model| model.settle(permit, outcome, 0))
-        });
-        calls.map(|call| call.join().unwrap());
+        model.race(0, [(Outcome::Success, 0), (Outcome::Failure, 0)]);
         assert_eq!(model.breaker.state(), State::Open);
     });
 }
@@ -148,11 +162,7 @@ fn of_the_last_calls_the_one_that_completes_the_minimum_trips() {
 fn a_circuit_trips_once() {
     explore(|| {
         let model = Model::new(settings().consecutive_failures(1));
-        let failures = [0, 1].map(|_| {
-            let permit = model.admit(0).unwrap();
-            model.spawn(move |model| model.settle(permit, Outcome::Failure, 0))
-        });
-        failures.map(|failure| failure.join().unwrap());
+        model.race(0, [(Outcome::Failure, 0), (Outcome::Failure, 0)]);
         assert_eq!(model.openings(), 1);
         assert_eq!(model.breaker.counts().lifetime.failure, 2);
     });
@@ -317,15 +327,60 @@ fn a_late_failure_does_not_end_the_row_of_the_next_generation() {
 }
 
 #[test]
+fn a_probe_never_counts_in_the_window_of_the_circuit_that_closes() {
+    explore(|| {
+        let model = Model::new(settings().probes(3, 0.9));
+        model.breaker.trip();
+        model.race(5, [(Outcome::Success, 5), (Outcome::Failure, 5)]);
+        assert_eq!(model.breaker.state(), State::Closed);
+        model.clock.store(5, Ordering::Relaxed);
+        assert_eq!(model.breaker.counts().window.calls(), 0);
+        assert_eq!(model.breaker.counts().lifetime.calls(), 2);
+    });
+}
+
+#[test]
+fn the_first_call_of_a_circuit_that_closes_is_not_forgotten() {
+    explore(|| {
+        let model = Model::new(settings());
+        model.breaker.trip();
+        model.clock.store(5, Ordering::Relaxed);
+        let probe = model.admit(5).unwrap();
+        let closing = model.spawn(move |model| model.settle(probe, Outcome::Success, 5));
+        let failing = model.spawn(|model| {
+            let Ok(permit) = model.admit(5) else { return 0 };
+            model.settle(permit, Outcome::Failure, 5);
+            1
+        });
+        closing.join().unwrap();
+        let failures = failing.join().unwrap();
+        assert_eq!(model.breaker.counts().window.failure, failures);
+    });
+}
+
+#[test]
+fn a_bystander_of_a_dry_run_never_counts_in_the_window_of_the_circuit_that_closes() {
+    explore(|| {
+        let model = Model::new(settings().mode(Mode::DryRun));
+        model.breaker.trip();
+        let (probe, bystander) = (model.admit(5).unwrap(), model.admit(5).unwrap());
+        assert_eq!(bystander.role, Role::Bystander);
+        let closing = model.spawn(move |model| model.settle(probe, Outcome::Success, 5));
+        let failing = model.spawn(move |model| model.settle(bystander, Outcome::Failure, 5));
+        closing.join().unwrap();
+        failing.join().unwrap();
+        assert_eq!(model.breaker.state(), State::Closed);
+        model.clock.store(5, Ordering::Relaxed);
+        assert_eq!(model.breaker.counts().window.calls(), 0);
+    });
+}
+
+#[test]
 fn two_probes_decide_once() {
     explore(|| {
         let model = Model::new(settings().probes(2, 0.5).ramp_up(SECOND));
         model.breaker.trip();
-        let probes = [Outcome::Success, Outcome::Failure].map(|outcome| {
-            let probe = model.admit(5).unwrap();
-            model.spawn(move |model| model.settle(probe, outcome, 5))
-        });
-        probes.map(|probe| probe.join().unwrap());
+        model.race(5, [(Outcome::Success, 5), (Outcome::Failure, 5)]);
         assert_eq!(model.breaker.state(), State::Open);
         assert_eq!(model.openings(), 2);
         assert_eq!(model.admit(5).unwrap_err().retry_after(), Some(5 * SECOND));

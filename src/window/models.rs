@@ -47,6 +47,22 @@ fn a_bucket_taken_over_by_two_at_once_loses_nothing_and_shows_no_ghost() {
 }
 
 #[test]
+fn of_two_failures_one_sees_both() {
+    explore(|| {
+        let counts = counts(2);
+        let failures = [0, 1].map(|number| {
+            let counts = Arc::clone(&counts);
+            thread::spawn(move || {
+                counts.record(Kind::Failure, bucket(number));
+                counts.window(bucket(1)).failure
+            })
+        });
+        let seen = failures.map(|failure| failure.join().unwrap());
+        assert!(seen.contains(&2), "{seen:?}");
+    });
+}
+
+#[test]
 fn one_who_is_late_by_a_whole_ring_brings_nothing_back_and_takes_nothing_away() {
     explore(|| {
         let counts = counts(2);

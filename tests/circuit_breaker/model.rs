@@ -360,9 +360,9 @@ impl Pair {
         self.sim.time.nanos() / 1_000_000
     }
 
-    fn step(&mut self, step: Step) {
+    fn step(&mut self, step: &Step) {
         let now = self.now();
-        match step {
+        match *step {
             Step::Admit => self.admit(),
             Step::Settle(which, outcome, asked) if !self.flights.is_empty() => {
                 let (flight, call) = self.flights.swap_remove(which.index(self.flights.len()));
@@ -444,7 +444,7 @@ proptest! {
             made: 0,
         };
         for step in steps {
-            pair.step(step);
+            pair.step(&step);
             pair.compare();
         }
         pair.flights.drain(..).for_each(|(flight, _)| drop(flight));

@@ -139,6 +139,8 @@ fn a_rejection_is_an_error_and_goes_through_question_marks() {
 #[test]
 fn clones_are_the_same_circuit() {
     let breaker = breaker(quick());
-    breaker.clone().trip();
+    let clone = breaker.clone();
+    clone.trip();
     assert_eq!(breaker.state(), State::Open);
+    assert_eq!(clone.state(), State::Open);
 }

@@ -83,6 +83,14 @@ fn a_circuit_that_may_be_probed_waits_for_its_service() {
 }
 
 #[test]
+fn a_half_open_circuit_with_a_place_waits_for_its_service() {
+    let sim = Sim::at_probe_time(quick().probes(2, 1.0));
+    let _probe = sim.admit();
+    let mut gate = mock::Spawn::new(sim.breaker.layer().layer(Moody::new(Mood::Busy)));
+    assert_pending!(gate.poll_ready::<()>());
+}
+
+#[test]
 fn a_half_open_circuit_without_a_place_does_not_wait_for_a_busy_service() {
     let sim = Sim::at_probe_time(quick());
     let _probe = sim.admit();
