@@ -31,6 +31,8 @@
 
 pub mod clock;
 mod ratio;
+#[cfg(feature = "serde")]
+mod seconds;
 pub mod settings;
 mod sync;
 

@@ -115,6 +115,10 @@ impl CircuitBreaker {
     }
 
     /// Returns a layer for this circuit alone; all services it makes share the circuit.
+    ///
+    /// Where the error type is an enum of yours and there are rejections from further in, such as a
+    /// bulkhead's, [classify](GateLayer::classify) them as ignored: the default classifier cannot see
+    /// into the enum.
     #[must_use]
     pub fn layer(&self) -> GateLayer<Self> {
         GateLayer::new(self.clone()).scoped(self.circuit.scope.clone())
@@ -184,7 +188,11 @@ impl CircuitBreaker {
             .move_on(|word| Some((word.closed(false), Cause::Manual)), now);
     }
 
-    /// Sets who decides: the rules, or you. The state below stays as it is.
+    /// Sets who decides: the rules, or you.
+    ///
+    /// The state below stays as it is and is what [`state`](Self::state) returns, so show both. When the
+    /// rules decide again, they go by what was recorded meanwhile, and a state that a dry run only
+    /// played becomes real; [`reset`](Self::reset) first if that is not wanted.
     pub fn set_mode(&self, mode: Mode) {
         let next = |word| Some(Word(word).with_mode(mode).0);
         let before = self

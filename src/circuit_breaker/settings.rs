@@ -13,12 +13,15 @@ use crate::{
     window::{Calls, Counts},
 };
 
-/// What a circuit breaker remembers of the calls, to judge them.
+/// What a circuit breaker remembers of the calls, to judge them. In a file it is `"10s"` or `100`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
-    serde(rename_all = "snake_case")
+    serde(
+        untagged,
+        expecting = "a duration such as \"10s\", or a number of calls"
+    )
 )]
 pub enum Window {
     /// The calls that ended within this time, from 1 ms a bucket to a day.
@@ -45,7 +48,9 @@ pub struct SlowCalls {
 
 /// Settings of a [`CircuitBreaker`](super::CircuitBreaker).
 ///
-/// They are checked when the breaker is built; an error names the field.
+/// They are checked when the breaker is built; an error names the field. Begin with
+/// `Settings::default()` and change it by the setters. Without any rule the circuit never trips by
+/// itself, and can still be looked at and opened by hand.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -79,9 +84,10 @@ pub struct Settings {
     /// from 1 to 100. Default: 1, no growth.
     pub open_growth: f64,
     /// The longest open time, also for growth and for a retry-after of the dependency, from
-    /// `open_for` to a year. Default: a minute, after which an operator wants to see a probe.
+    /// `open_for` to a year. Default: `open_for`, or a minute if that is longer, after which an operator
+    /// wants to see a probe.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
-    pub open_for_max: Duration,
+    pub open_for_max: Option<Duration>,
     /// The largest part of the open time that is added to it by chance, from 0 to 1, so that many
     /// clients do not probe at the same moment. Default: 0.1.
     pub open_jitter: f64,
@@ -114,7 +120,7 @@ impl Default for Settings {
             consecutive_failures: None,
             open_for: Duration::from_secs(5),
             open_growth: 1.0,
-            open_for_max: Duration::from_secs(60),
+            open_for_max: None,
             open_jitter: 0.1,
             probes: 1,
             probe_failure_rate: 0.5,
@@ -175,15 +181,10 @@ impl Settings {
         }
     }
 
-    /// Sets [`open_for`](Self::open_for), and raises [`open_for_max`](Self::open_for_max) to it where
-    /// that is less.
+    /// Sets [`open_for`](Self::open_for).
     #[must_use]
     pub fn open_for(self, open_for: Duration) -> Self {
-        Self {
-            open_for,
-            open_for_max: self.open_for_max.max(open_for),
-            ..self
-        }
+        Self { open_for, ..self }
     }
 
     /// Sets [`open_growth`](Self::open_growth) and [`open_for_max`](Self::open_for_max).
@@ -191,7 +192,7 @@ impl Settings {
     pub fn open_growth(self, factor: f64, longest: Duration) -> Self {
         Self {
             open_growth: factor,
-            open_for_max: longest,
+            open_for_max: Some(longest),
             ..self
         }
     }
@@ -270,7 +271,7 @@ impl Settings {
             open_time: OpenTime {
                 base_ns: open_for_ns,
                 growth: settings::number("open_growth", self.open_growth, 1.0..=100.0)?,
-                longest_ns: settings::duration("open_for_max", self.open_for_max, longest)?,
+                longest_ns: settings::duration("open_for_max", self.longest_open(), longest)?,
                 jitter: settings::number("open_jitter", self.open_jitter, 0.0..=1.0)?,
             },
             probes,
@@ -278,6 +279,11 @@ impl Settings {
             half_open_for: half_open_for.transpose()?.map(Duration::from_nanos),
             ramp_up: ramp_up.transpose()?.map(Duration::from_nanos),
         })
+    }
+
+    fn longest_open(&self) -> Duration {
+        let minute = Duration::from_secs(60);
+        self.open_for_max.unwrap_or(self.open_for.max(minute))
     }
 
     fn rules(&self) -> Result<Rules, SettingsError> {

@@ -65,6 +65,18 @@ impl Mode {
     }
 }
 
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// Why a circuit changed its state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -115,7 +127,7 @@ impl fmt::Display for Cause {
             Self::ProbesFailed => f.write_str("too many probes failed"),
             Self::HalfOpenTimedOut => f.write_str("no verdict of the probes in time"),
             Self::RampedUp => f.write_str("ramp-up is over"),
-            Self::Manual => f.write_str("asked for"),
+            Self::Manual => f.write_str("by hand"),
         }
     }
 }

@@ -44,8 +44,9 @@ pub trait Judge<Res, Err>: Host {
         let _ = answer;
     }
 
-    /// Takes note of a rejection, then refuses.
-    fn reject(&self, rejection: Rejection, now: &Now<'_>) -> Result<Res, Err> {
+    /// Takes note of a rejection, then refuses, in the name of the gate if it has no other.
+    fn reject(&self, mut rejection: Rejection, now: &Now<'_>) -> Result<Res, Err> {
+        rejection.name_if_unnamed(|| self.scope().shared_name());
         self.refused(&rejection, now);
         self.refuse(rejection)
     }

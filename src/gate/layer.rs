@@ -33,6 +33,9 @@ struct Shared<P, C, R> {
 
 impl<P> GateLayer<P> {
     /// Creates a gate that counts errors as failures and refuses with an error.
+    ///
+    /// A queue in the last policy is used by [`queued`](GateLayer::queued) gates only; in others a full
+    /// bulkhead refuses at once.
     #[must_use]
     pub fn new(policy: P) -> Self {
         Self {

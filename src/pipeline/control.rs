@@ -18,8 +18,9 @@ use crate::{
 /// The policies of a pipeline as one, with its statistics: a handle without the types of its closures,
 /// to keep, to look at and to steer by.
 ///
-/// Clones are the same pipeline. It is a policy itself, so that policies of your own can be put before
-/// it: `GateLayer::new((own, pipeline.control().clone()))`.
+/// Clones are the same pipeline. It is a policy itself, breaker and bulkhead in one, so that a policy of
+/// your own can be put before it by hand: `GateLayer::new((own, control)).queued()`. That is a gate and
+/// not a pipeline: it has neither time limit nor fallback, and a classifier of its own.
 #[derive(Clone)]
 pub struct Control {
     parts: Arc<Parts>,

@@ -41,6 +41,15 @@ impl<E> Fault<E> {
     }
 }
 
+impl<E: fmt::Display> fmt::Display for Fault<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rejected(rejection) => rejection.fmt(f),
+            Self::Inner(error) => error.fmt(f),
+        }
+    }
+}
+
 impl<E> From<Rejection> for Fault<E> {
     fn from(rejection: Rejection) -> Self {
         Self::Rejected(rejection)

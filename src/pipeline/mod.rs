@@ -74,6 +74,73 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # In several tasks, or in a struct
+//!
+//! The type of a guarded service is long, and in a task that is spawned the compiler may complain that
+//! an "implementation of `FnOnce` is not general enough", which is a limit of its own with closures behind
+//! `async`. Both end when the service is boxed (one allocation a call):
+//!
+//! ```
+//! use portcullis::{pipeline::{Fault, Pipeline}, rejection::BoxError};
+//! use tower::{Service, ServiceBuilder, ServiceExt, util::BoxCloneSyncService};
+//!
+//! #[derive(Clone)]
+//! struct Inventory {
+//!     items: BoxCloneSyncService<u32, String, BoxError>,
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! let pipeline = Pipeline::builder("inventory")
+//!     .fallback(|_: &Fault<BoxError>| "cached".to_owned())
+//!     .build()?;
+//! let guarded = ServiceBuilder::new()
+//!     .layer(pipeline.layer())
+//!     .service_fn(async |item: u32| Ok::<_, BoxError>(item.to_string()));
+//! let inventory = Inventory { items: BoxCloneSyncService::new(guarded) };
+//!
+//! let mut items = inventory.items.clone();
+//! let answer = tokio::spawn(async move { items.ready().await?.call(7).await });
+//! assert_eq!(answer.await??, "7");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # If `ready` or `call` "exists but its trait bounds were not satisfied"
+//!
+//! Then the service does not fit the pipeline. `BoxCloneSyncService::new(guarded)` says why. It is one of
+//! these:
+//!
+//! * Its error is not `From<Rejection>`. A bare `reqwest::Client` is such a service: `.map_err(BoxError::from)`
+//!   below the pipeline, an error enum of yours, or `reject_with`.
+//! * It is not `Clone`.
+//! * A closure lacks the types of its arguments, as in `|fault: &Fault<BoxError>|`, or `reject_with` takes the
+//!   rejection by value.
+//!
+//! # In a file
+//!
+//! With the feature `serde`, [`Settings`] read from whatever serde reads; what is left out has its default:
+//!
+//! ```json
+//! {
+//!   "timeout": "300ms",
+//!   "bulkhead": { "limit": 20 },
+//!   "queue": { "length": 10, "order": "fifo", "longest_wait": "100ms" },
+//!   "circuit_breaker": {
+//!     "window": "10s", "buckets": 10, "minimum_calls": 20, "failure_rate": 0.5,
+//!     "slow_calls": { "threshold": "200ms", "rate": 0.5 }, "consecutive_failures": 10,
+//!     "open_for": "5s", "open_growth": 2.0, "open_for_max": "1m", "open_jitter": 0.1,
+//!     "probes": 3, "probe_failure_rate": 0.5, "half_open_for": "10s", "ramp_up": "30s",
+//!     "mode": "automatic"
+//!   }
+//! }
+//! ```
+//!
+//! # Panics
+//!
+//! Time limits and waits need a tokio runtime with its timer: outside of one, a call panics that is still
+//! pending when it is polled. A pipeline without them, or whose calls are ready at once, needs no runtime.
 
 mod builder;
 mod control;

@@ -7,7 +7,7 @@ use crate::{
     window::{Quantiles, Tally},
 };
 
-/// A pipeline at one moment.
+/// A pipeline at one moment. Serialized, durations are seconds.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -19,16 +19,20 @@ pub struct Snapshot {
     /// Who decides about its circuit.
     pub mode: Mode,
     /// How long the circuit stays open, if it is.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::seconds::serialize_option")
+    )]
     pub remaining_open: Option<Duration>,
     /// How often the circuit has opened since the pipeline was built.
     pub times_opened: u64,
     /// How many calls failed in a row, if a rule counts them.
     pub consecutive_failures: u32,
     /// The length of the window.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::seconds::serialize"))]
     pub window_length: Duration,
-    /// What happened within the window.
+    /// What happened within the window, since the circuit closed: outcomes of calls that were admitted
+    /// before it changed its state are in `lifetime` alone, as the circuit does not judge them.
     pub window: Tally,
     /// What happened since the pipeline was built.
     pub lifetime: Tally,
@@ -63,22 +67,22 @@ pub struct Latencies {
     /// How many calls there were.
     pub count: u64,
     /// The mean.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::seconds::serialize"))]
     pub mean: Duration,
     /// The median.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::seconds::serialize"))]
     pub p50: Duration,
     /// What 90 % of the calls did not exceed.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::seconds::serialize"))]
     pub p90: Duration,
     /// What 99 % of the calls did not exceed.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::seconds::serialize"))]
     pub p99: Duration,
     /// What 99.5 % of the calls did not exceed.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::seconds::serialize"))]
     pub p99_5: Duration,
     /// The slowest call.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::seconds::serialize"))]
     pub max: Duration,
 }
 

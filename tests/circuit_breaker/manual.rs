@@ -11,7 +11,7 @@ use crate::sim::{SECOND, Sim, quick};
 fn a_trip_by_hand_lasts_as_long_as_one_by_a_rule() {
     let sim = Sim::new(quick());
     sim.breaker.trip();
-    assert_eq!(sim.log.take(), ["closed > open: asked for"]);
+    assert_eq!(sim.log.take(), ["closed > open: by hand"]);
     assert_eq!(sim.rejection().retry_after(), Some(5 * SECOND));
     sim.advance(5 * SECOND);
     sim.succeed(1);
@@ -49,7 +49,7 @@ fn a_reset_closes_from_every_state_without_a_ramp_up() {
     for sim in [closed, open, half_open, ramping_up] {
         sim.breaker.reset();
         assert_eq!(sim.state(), State::Closed);
-        assert!(sim.log.take().last().unwrap().ends_with("asked for"));
+        assert!(sim.log.take().last().unwrap().ends_with("by hand"));
         sim.succeed(100);
     }
 }

@@ -166,7 +166,7 @@ fn spans_of_time_have_limits() {
     );
     check(
         "open_for_max",
-        |settings, time| settings.open_for_max = time,
+        |settings, time| settings.open_for_max = Some(time),
         &[5 * SECOND, YEAR],
         &[Duration::ZERO, 5 * SECOND - NS, YEAR + NS, Duration::MAX],
     );
@@ -249,8 +249,9 @@ fn all_extremes_together_work() {
 }
 
 #[test]
-fn a_longer_open_time_raises_the_longest_one() {
+fn a_longer_open_time_is_the_longest_one_too_unless_that_is_set() {
     let settings = Settings::default().open_for(120 * SECOND);
-    assert_eq!(settings.open_for_max, 120 * SECOND);
-    assert_eq!(settings.open_for(SECOND).open_for_max, 120 * SECOND);
+    assert!(CircuitBreaker::new(settings.clone()).is_ok());
+    let error = CircuitBreaker::new(settings.open_growth(1.0, 60 * SECOND)).unwrap_err();
+    assert_eq!(error.field(), "open_for_max");
 }
