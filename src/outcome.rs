@@ -84,6 +84,10 @@ impl From<Outcome> for Verdict {
 /// };
 /// assert_eq!(by_status.classify(Ok(&503)).outcome(), Outcome::Failure);
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not classify answers of `Result<&{Res}, &{Err}>`",
+    note = "a closure needs the types of its arguments: `|answer: Result<&Response, &Error>| ...`"
+)]
 pub trait Classify<Res, Err> {
     /// Classifies one answer.
     fn classify(&self, answer: Result<&Res, &Err>) -> Verdict;
