@@ -1,6 +1,6 @@
 //! Calls that wait in a pipeline.
 
-use std::sync::Mutex;
+use std::{future::Ready, sync::Mutex};
 
 use portcullis::{bulkhead::Order, circuit_breaker::State};
 use tower::{Layer, service_fn};
@@ -273,7 +273,7 @@ struct ReadyOnce(Arc<Mutex<bool>>);
 impl Service<()> for ReadyOnce {
     type Response = ();
     type Error = BoxError;
-    type Future = std::future::Ready<Result<(), BoxError>>;
+    type Future = Ready<Result<(), BoxError>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         let was_ready = std::mem::replace(&mut *self.0.lock().unwrap(), true);
@@ -290,6 +290,21 @@ impl Service<()> for ReadyOnce {
 async fn a_panic_of_readiness_after_the_wait_is_a_failure() {
     let pipeline = of_one_waiting_call();
     let mut service = pipeline.layer().layer(ReadyOnce::default());
+    let call = soon(service.ready()).await.unwrap().call(());
+
+    pipeline.bulkhead().set_limit(1);
+    assert!(soon(tokio::spawn(call)).await.unwrap_err().is_panic());
+    assert_eq!(counted(pipeline.control()), [("failure", 1)]);
+    assert_eq!(pipeline.snapshot().in_flight, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_the_moment_of_the_call_after_the_wait_is_a_failure() {
+    let pipeline = of_one_waiting_call();
+    let panics = service_fn(|()| -> Ready<Result<(), BoxError>> {
+        resume_unwind(Box::new("the service's own"))
+    });
+    let mut service = pipeline.layer().layer(panics);
     let call = soon(service.ready()).await.unwrap().call(());
 
     pipeline.bulkhead().set_limit(1);
