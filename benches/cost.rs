@@ -66,11 +66,9 @@ const CASES: &[Case] = &[
     case("fallback, unused", 55, 0, || {
         calls(FallbackLayer::value(0).layer(Echo))
     }),
-    case("pipeline", 600, 0, || calls(pipeline().layer(Echo))),
+    case("pipeline", 600, 0, || calls_through_pipeline(|_| {})),
     case("pipeline, open", 920, 0, || {
-        let pipeline = pipeline();
-        pipeline.circuit_breaker().trip();
-        calls(pipeline.layer(Echo))
+        calls_through_pipeline(CircuitBreaker::trip)
     }),
 ];
 
@@ -100,23 +98,14 @@ fn timeout() -> TimeoutLayer<portcullis::timeout::Constant> {
     TimeoutLayer::new(Duration::from_secs(1)).expect("valid")
 }
 
-fn pipeline()
--> impl Layer<Echo, Service: Service<u32, Response = u32, Error = Failed> + 'static> + Operated {
-    Pipeline::builder("cost")
+/// Calls through a whole pipeline, operated on before the first.
+fn calls_through_pipeline(operate: fn(&CircuitBreaker)) -> Box<dyn FnMut()> {
+    let pipeline = Pipeline::builder("cost")
         .fallback(|fault: &Fault<Failed>| u32::from(fault.rejection().is_some()))
         .build()
-        .expect("valid")
-}
-
-/// The circuit breaker of a pipeline whose type cannot be written.
-trait Operated {
-    fn circuit_breaker(&self) -> &CircuitBreaker;
-}
-
-impl<C, F, R> Operated for Pipeline<C, F, R> {
-    fn circuit_breaker(&self) -> &CircuitBreaker {
-        Self::circuit_breaker(self)
-    }
+        .expect("valid");
+    operate(pipeline.circuit_breaker());
+    calls(pipeline.layer().layer(Echo))
 }
 
 /// An error of the size of a boxed one, which would cost an allocation for each rejection.

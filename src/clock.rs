@@ -176,8 +176,8 @@ impl<'a> Now<'a> {
 
     /// Creates a reading that says `tick`, for tests and simulations.
     #[must_use]
-    pub const fn at(tick: Tick) -> Now<'static> {
-        Now {
+    pub const fn at(tick: Tick) -> Self {
+        Self {
             unread: Cell::new(None),
             tick: Cell::new(tick),
         }

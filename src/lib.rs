@@ -1,7 +1,33 @@
-//! Tower layers for circuit breaker, bulkhead, timeout and fallback, driven by one rolling-window
-//! stats core.
+//! Tower layers for circuit breaker, bulkhead, timeout and fallback, driven by one rolling-window stats
+//! core.
+//!
+//! Begin with a [`pipeline`](pipeline::Pipeline): it puts all of them around a service in the safe order,
+//! under one name. Each is also a layer of its own, and a handle for use without Tower:
+//!
+//! * [`circuit_breaker`]: stops calling what fails or is slow, then probes whether it recovered.
+//! * [`bulkhead`]: limits the calls in flight.
+//! * [`timeout`]: ends calls that take too long.
+//! * [`fallback`]: answers in place of a failure.
+//!
+//! They are made of a [`gate`], which asks a [`Policy`](gate::Policy), calls, classifies the
+//! [`outcome`] and settles; a policy of yours is made the same way. What they say no with is a
+//! [`Rejection`](rejection::Rejection); what happened lately is in a [`window`]; observers are told by
+//! [`event`]s; wrong [`settings`] are errors when something is built. Time is read by a [`clock`].
+//!
+//! # What costs what
+//!
+//! A pipeline reads the clock twice a call and allocates nothing, admitted or refused; a call that waits in a
+//! queue allocates. The first clock of a process is calibrated for up to 200 ms, so build pipelines at the
+//! start.
+//!
+//! # Tests of yours
+//!
+//! With the feature `test-util` in your dev-dependencies, `tokio::time::pause` and `advance` drive windows,
+//! open times and latencies: see [`clock`].
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+
+// Levels: a module uses those above it alone; `.ci/check-imports` sees to it.
 
 pub mod clock;
 mod ratio;
@@ -22,3 +48,7 @@ pub mod fallback;
 pub mod timeout;
 
 pub mod pipeline;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -142,17 +142,17 @@ mod tests {
     use super::*;
     use crate::rejection::Reason;
 
-    fn by_default<Err: 'static>(error: Err) -> Outcome {
-        Classify::<(), Err>::classify(&ErrorsAsFailures, Err(&error)).outcome()
+    fn by_default<Err: 'static>(error: &Err) -> Outcome {
+        Classify::<(), Err>::classify(&ErrorsAsFailures, Err(error)).outcome()
     }
 
     #[test]
     fn only_rejections_are_not_failures() {
         let full = Rejection::new(Reason::BulkheadFull);
         let late = Rejection::new(Reason::DeadlineExceeded);
-        assert_eq!(by_default("broken"), Outcome::Failure);
-        assert_eq!(by_default(full.clone()), Outcome::Ignored);
-        assert_eq!(by_default(BoxError::from(full)), Outcome::Ignored);
-        assert_eq!(by_default(late), Outcome::Timeout);
+        assert_eq!(by_default(&"broken"), Outcome::Failure);
+        assert_eq!(by_default(&full), Outcome::Ignored);
+        assert_eq!(by_default(&BoxError::from(full)), Outcome::Ignored);
+        assert_eq!(by_default(&late), Outcome::Timeout);
     }
 }

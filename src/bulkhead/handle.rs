@@ -80,7 +80,7 @@ impl Bulkhead {
     ///
     /// [`Reason::BulkheadFull`].
     pub fn admit(&self) -> Result<Flight<Self>, Rejection> {
-        Flight::by_hand(self.clone())
+        Flight::by_hand(self)
     }
 
     /// Runs a future as one call, admitted when it is first polled.

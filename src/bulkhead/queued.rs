@@ -85,7 +85,7 @@ impl QueuedBulkhead {
     ///
     /// [`Reason::BulkheadFull`], also when all free permits are promised to waiting calls.
     pub fn admit(&self) -> Result<Flight<Self>, Rejection> {
-        Flight::by_hand(self.clone())
+        Flight::by_hand(self)
     }
 
     /// Admits a call by hand, after a wait if need be; settle the flight with its outcome.

@@ -41,7 +41,7 @@ pub(super) struct Circuit {
     pub(super) times_opened: AtomicU64,
     /// Until when the dependency asked to be left alone.
     pub(super) asked_until: AtomicU64,
-    /// Numbers the calls of a ramp-up.
+    /// The shares of the calls of a ramp-up, added up; it overflows with each one admitted.
     pub(super) ramp: AtomicU32,
     pub(super) settings: Checked,
     pub(super) scope: Scope,
@@ -104,7 +104,8 @@ impl CircuitBreaker {
             openings: AtomicU32::new(0),
             times_opened: AtomicU64::new(0),
             asked_until: AtomicU64::new(0),
-            ramp: AtomicU32::new(0),
+            // The first call of a ramp-up is admitted.
+            ramp: AtomicU32::new(u32::MAX),
             settings: settings.check()?,
             scope,
         };
@@ -125,7 +126,7 @@ impl CircuitBreaker {
     ///
     /// Why the call is refused, and when to come again.
     pub fn admit(&self) -> Result<Flight<Self>, Rejection> {
-        Flight::by_hand(self.clone())
+        Flight::by_hand(self)
     }
 
     /// Runs a future behind the circuit; its errors are failures.
@@ -212,7 +213,7 @@ impl CircuitBreaker {
     #[must_use]
     pub fn remaining_open(&self) -> Option<Duration> {
         let word = self.circuit.load();
-        let end = self.circuit.times.of(word.generation())?;
+        let end = self.circuit.times.end_of(word.generation())?;
         (word.state() == State::Open).then(|| end.since(self.circuit.scope.clock().now()))
     }
 
@@ -276,10 +277,8 @@ impl Policy for CircuitBreaker {
             circuit.leave_alone(asked, completion.now().tick());
         }
         match permit.role {
-            Role::Judged if word.is_judging() => {
-                circuit.judge(word, place, ended, completion.now())
-            }
-            Role::Judged | Role::Bystander => circuit.record.count(place, ended),
+            Role::Judged => circuit.judge(word, place, ended, completion.now()),
+            Role::Bystander => circuit.record.count(place, ended),
             Role::Probe => circuit.report(permit.generation, place, ended, completion.now()),
         }
     }

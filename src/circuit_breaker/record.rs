@@ -1,8 +1,8 @@
 //! What a circuit remembers, and when it has to look at it.
 //!
 //! The rules are asked on every outcome, but for one shortcut: a good call cannot trip a circuit while
-//! there is nothing bad in the window, or enough calls to judge it already (it lowers the rate). Then the
-//! window is *calm*. Calm is remembered together with what it was concluded from: the bucket, since in the
+//! there is nothing bad in the window, or enough calls to judge it already (it lowers a rate that was not
+//! reached). Then the window is *calm*. Calm is remembered together with what it was concluded from: the bucket, since in the
 //! next one calls have left the window, and the number of bad calls ever. Any bad call spoils it.
 //!
 //! **Ordering.** A good call counts itself and then looks at `bad_calls`; a bad one counts itself, raises
@@ -153,8 +153,10 @@ impl Record {
         }
         match (&self.calls, place.cursor) {
             (Some(calls), _) => self.judge_last(calls, place.era, ended),
-            (None, Some(cursor)) => self.judge_window(cursor, ended, now.tick(), rules),
-            (None, None) => None,
+            (None, Some(cursor)) if !rules.is_empty() => {
+                self.judge_window(cursor, ended, now.tick(), rules)
+            }
+            (None, _) => None,
         }
     }
 
@@ -206,7 +208,8 @@ impl Record {
             slow_cancelled,
             in_a_row: 0,
         };
-        if !rules.await_a_good_call(&evidence) {
+        // A rule that is reached and did not trip, in a forced circuit, has to be asked again.
+        if !rules.await_a_good_call(&evidence) && rules.verdict(&evidence).is_none() {
             self.calm.store(mark(cursor, bad_calls), Ordering::SeqCst);
         }
         evidence

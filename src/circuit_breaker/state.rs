@@ -77,7 +77,6 @@ impl Word {
         }
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "30 bits")]
     pub(super) const fn generation(self) -> u32 {
         (self.0 >> GENERATION_AT & GENERATION) as u32
     }
@@ -88,6 +87,11 @@ impl Word {
         self.0 >> STATE_AT == 0
     }
 
+    /// Returns whether calls are admitted to be judged, or some of them.
+    pub(super) const fn is_closed(self) -> bool {
+        matches!(self.state(), State::Closed | State::RampingUp)
+    }
+
     /// Returns whether the rules are asked about the outcome of a call.
     #[inline(always)]
     pub(super) const fn is_judging(self) -> bool {
@@ -95,8 +99,7 @@ impl Word {
     }
 
     const fn is_judging_otherwise(self) -> bool {
-        matches!(self.mode(), Mode::Automatic | Mode::DryRun)
-            && matches!(self.state(), State::Closed | State::RampingUp)
+        matches!(self.mode(), Mode::Automatic | Mode::DryRun) && self.is_closed()
     }
 
     pub(super) const fn with_mode(self, mode: Mode) -> Self {

@@ -58,7 +58,7 @@ impl Circuit {
 
     /// ## Ramping up => (Ramping up | Closed)
     fn admit_ramping(&self, word: Word, now: Tick) -> Decision {
-        let Some(start) = self.times.of(word.generation()) else {
+        let Some(start) = self.times.start_of(word.generation()) else {
             return Decision::LookAgain;
         };
         let whole = self.settings.ramp_up.unwrap_or_default();
@@ -77,7 +77,7 @@ impl Circuit {
 
     /// ## Open => (Open | Half-open)
     fn admit_open(&self, word: Word, now: Tick) -> Decision {
-        let Some(end) = self.times.of(word.generation()) else {
+        let Some(end) = self.times.end_of(word.generation()) else {
             return Decision::LookAgain;
         };
         if now < end {
@@ -95,7 +95,7 @@ impl Circuit {
 
     /// ## Half-open => (Half-open | Open)
     fn admit_half_open(&self, word: Word, now: Tick) -> Decision {
-        let Some(end) = self.times.of(word.generation()) else {
+        let Some(end) = self.half_open_until(word.generation()) else {
             return Decision::LookAgain;
         };
         if now >= end {
@@ -123,27 +123,38 @@ impl Circuit {
 
     /// Returns whether a call is to be refused for sure, without changing anything.
     pub(super) fn is_shut(&self, word: Word, now: &Now<'_>) -> bool {
-        let until = || self.times.of(word.generation());
+        let generation = word.generation();
         match (word.mode(), word.state()) {
             (Mode::ForcedOpen, _) => true,
-            (Mode::ForcedClosed | Mode::DryRun, _) => false,
-            (Mode::Automatic, State::Closed | State::RampingUp) => false,
-            (Mode::Automatic, State::Open) => until().is_some_and(|end| now.tick() < end),
+            (Mode::ForcedClosed | Mode::DryRun, _)
+            | (Mode::Automatic, State::Closed | State::RampingUp) => false,
+            (Mode::Automatic, State::Open) => self
+                .times
+                .end_of(generation)
+                .is_some_and(|end| now.tick() < end),
             (Mode::Automatic, State::HalfOpen) => {
                 word.with_probe(self.settings.probes).is_none()
-                    && until().is_some_and(|end| now.tick() < end)
+                    && self
+                        .half_open_until(generation)
+                        .is_some_and(|end| now.tick() < end)
             }
         }
     }
 
     /// Returns whether the next call is among a share of the calls.
     ///
-    /// A Weyl sequence: the fractional parts of multiples of the golden ratio, which spread so evenly
-    /// that of any run of calls the share is admitted to within one or two.
+    /// Each call adds its share, and whoever completes a whole is admitted: of any run of calls the
+    /// share is admitted to within one, also while it grows. (A Weyl sequence needs no more, but is off
+    /// by two and more, and only as good as that while the share stands still.)
     fn is_next_of(&self, share: f64) -> bool {
-        const GOLDEN: u32 = 0x9E37_79B9;
-        let number = self.ramp.fetch_add(GOLDEN, Ordering::Relaxed);
-        f64::from(number) < share * (f64::from(u32::MAX) + 1.0)
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a share is between 0 and 1"
+        )]
+        let part = (share * f64::from(u32::MAX)) as u32;
+        let before = self.ramp.fetch_add(part, Ordering::Relaxed);
+        before.checked_add(part).is_none()
     }
 
     #[inline(always)]
@@ -158,14 +169,12 @@ impl Circuit {
         Ended { outcome, slow }
     }
 
-    /// Counts an outcome and asks the rules.
+    /// Counts an outcome and asks the rules, in all modes: those of forced circuits are judged
+    /// together with the next one that may trip.
     #[inline(always)]
     pub(super) fn judge(&self, word: Word, place: Place, ended: Ended, now: &Now<'_>) {
         let in_a_row = self.in_a_row(word, ended);
         let rules = &self.settings.rules;
-        if rules.is_empty() {
-            return self.record.count(place, ended);
-        }
         let evidence = self.record.judge(place, ended, now, rules);
         let Some(mut evidence) = evidence else { return };
         evidence.in_a_row = in_a_row;
@@ -208,8 +217,7 @@ impl Circuit {
                 return self.record.count_for_life(ended);
             }
             let is_over = self
-                .times
-                .of(generation)
+                .half_open_until(generation)
                 .is_some_and(|end| now.tick() >= end);
             let (next, cause) = match word.reported(report, self.probe_rules()) {
                 _ if is_over => (word.opened(), Some(Cause::HalfOpenTimedOut)),
@@ -221,13 +229,20 @@ impl Circuit {
             };
             if is_done {
                 // The window of a circuit that closed is another one already.
-                return if matches!(next.state(), State::Closed | State::RampingUp) {
+                return if next.is_closed() {
                     self.record.count_for_life(ended);
                 } else {
                     self.record.count(place, ended);
                 };
             }
         }
+    }
+
+    /// Returns the end of a half-open state, or none if its generation is over.
+    fn half_open_until(&self, generation: u32) -> Option<Tick> {
+        let start = self.times.start_of(generation)?;
+        let limit = self.settings.half_open_for;
+        Some(limit.map_or(Tick::MAX, |limit| start + limit))
     }
 
     fn probe_rules(&self) -> ProbeRules {
@@ -259,40 +274,30 @@ impl Circuit {
     /// Makes one transition, unless the word has changed; returns whether it did.
     ///
     /// What the next generation finds is prepared before, what follows from having made the
-    /// transition comes after. Clearing comes before, each time: then a call of the old generation
+    /// transition comes after. Clearing comes before, each time: then a probe of the old generation
     /// that found its place after the clearing makes the exchange fail, or ends after it, and in
-    /// neither case counts in the new window.
+    /// neither case counts in the new window. Other calls do not exchange the word. Where there may be
+    /// some, which is so for a reset and out of the automatic mode, the window is cleared again: then
+    /// whoever finds a place afterwards sees that the generation is over.
     fn shift(&self, word: Word, next: Word, cause: Cause, now: Tick) -> bool {
-        let closes = next.state() == State::Closed || next.state() == State::RampingUp;
-        let ramped_up = next.generation() == word.generation();
-        if closes && !ramped_up {
+        let is_new_generation = next.generation() != word.generation();
+        if is_new_generation && next.is_closed() {
             self.record.clear();
         }
         let open_for = (next.state() == State::Open).then(|| self.open_time(now));
-        let time = match next.state() {
-            State::Open => now + open_for.unwrap_or_default(),
-            State::HalfOpen => self
-                .settings
-                .half_open_for
-                .map_or(Tick::MAX, |limit| now + limit),
-            State::Closed | State::RampingUp => now,
-        };
-        if !ramped_up {
-            self.times.prepare(next.generation(), time);
+        if is_new_generation {
+            let end = now + open_for.unwrap_or_default();
+            self.times.prepare(next.generation(), now, end);
         }
         if !self.exchange(word, next) {
             return false;
         }
-        match next.state() {
-            State::Open => {
-                self.openings.fetch_add(1, Ordering::Relaxed);
-                self.times_opened.fetch_add(1, Ordering::Relaxed);
+        if is_new_generation {
+            let others_may_count = cause == Cause::Manual || word.mode() != Mode::Automatic;
+            if next.is_closed() && others_may_count {
+                self.record.clear();
             }
-            State::Closed | State::RampingUp if !ramped_up => {
-                self.openings.store(0, Ordering::Relaxed);
-                self.asked_until.store(0, Ordering::Relaxed);
-            }
-            State::Closed | State::RampingUp | State::HalfOpen => {}
+            self.count_opening(next.state());
         }
         self.scope.tell(&Event::Transition {
             from: word.state(),
@@ -301,6 +306,20 @@ impl Circuit {
             open_for,
         });
         true
+    }
+
+    fn count_opening(&self, state: State) {
+        match state {
+            State::Open => {
+                self.openings.fetch_add(1, Ordering::Relaxed);
+                self.times_opened.fetch_add(1, Ordering::Relaxed);
+            }
+            State::Closed | State::RampingUp => {
+                self.openings.store(0, Ordering::Relaxed);
+                self.asked_until.store(0, Ordering::Relaxed);
+            }
+            State::HalfOpen => {}
+        }
     }
 
     fn open_time(&self, now: Tick) -> Duration {

@@ -45,7 +45,7 @@ impl<G: Host> Flight<G> {
     }
 
     /// Asks the policy on behalf of code that settles the flight by itself.
-    pub(crate) fn by_hand(host: G) -> Result<Self, Rejection> {
+    pub(crate) fn by_hand(host: &G) -> Result<Self, Rejection> {
         let now = Now::of(host.scope().clock());
         match Self::admit(host.clone(), &now) {
             // From here on, a panic is the call's.

@@ -137,7 +137,7 @@ impl<P: Policy, C, R> GateLayer<P, C, R> {
     ///
     /// The policy's [`Rejection`].
     pub fn admit(&self) -> Result<Flight<Self>, Rejection> {
-        Flight::by_hand(self.clone())
+        Flight::by_hand(self)
     }
 }
 

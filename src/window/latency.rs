@@ -161,7 +161,7 @@ mod tests {
             for each in &latencies {
                 latency.record(Duration::from_nanos(*each), Tick::ZERO);
             }
-            let mut sorted = latencies.clone();
+            let mut sorted = latencies;
             sorted.sort_unstable();
             let rank = (sorted.len() as f64 * percent / 100.0).ceil().max(1.0) as usize;
             let exact = sorted[rank - 1];

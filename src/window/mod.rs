@@ -1,6 +1,6 @@
 //! The rolling window: what happened lately, in fixed memory.
 //!
-//! One core, the [`ring`], serves all parts: a table of words whose rows are buckets of time and
+//! One core, a ring, serves all parts: a table of words whose rows are buckets of time and
 //! whose columns are what is counted. Each word holds its bucket's position and its count together, so
 //! that taking over an old bucket and counting into it are one step, and nobody ever has to clear
 //! anything. [`Counts`] counts outcomes and knows the most calls that were in flight, [`Latency`] is a

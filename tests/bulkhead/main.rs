@@ -4,6 +4,8 @@ mod contract;
 mod keyed;
 mod limit;
 mod queue;
+#[cfg(feature = "serde")]
+mod settings;
 
 use std::{future::Future, pin::Pin, time::Duration};
 
