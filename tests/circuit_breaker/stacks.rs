@@ -125,12 +125,7 @@ fn a_readiness_granted_while_open_is_good_after_closing() {
 #[test]
 fn a_probe_whose_service_was_not_ready_gives_its_place_back() {
     let sim = Sim::opened(quick());
-<<<<<<< HEAD
-    let service = Moody::new(Mood::Busy);
-    let mut gate = mock::Spawn::new(sim.breaker.layer().layer(service));
-=======
     let mut gate = mock::Spawn::new(sim.breaker.layer().layer(Moody::new(Mood::Busy)));
->>>>>>> breaker
     assert_ready_ok!(gate.poll_ready::<()>());
     sim.advance(5 * SECOND);
     let error = assert_ready_err!(task::spawn(gate.call(())).poll());
