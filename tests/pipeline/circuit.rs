@@ -1,10 +1,14 @@
 //! How the circuit of a pipeline opens, closes and is steered.
 
 use futures_util::future::join_all;
-use portcullis::circuit_breaker::{Mode, State};
+use portcullis::{
+    circuit_breaker::{Mode, State},
+    event::Event,
+};
 use tower::Layer;
 
 use super::*;
+use crate::support::Log;
 
 #[tokio::test(start_paused = true)]
 async fn a_dependency_that_hangs_opens_the_circuit() {
@@ -157,6 +161,51 @@ async fn a_dry_run_counts_what_it_would_reject() {
     let expected = [("failure", 30), ("would_reject", 10)];
     assert_eq!(counted(pipeline.control()), expected);
     assert_eq!(pipeline.snapshot().lifetime.calls(), 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_counts_a_call_that_waits_once() {
+    let settings = breaker().mode(Mode::DryRun);
+    let log = Log::default();
+    let pipeline = builder()
+        .bulkhead(limit(1))
+        .queue(queue(1))
+        .circuit_breaker(settings)
+        .observed_by({
+            let log = log.clone();
+            move |_: Option<&str>, event: &Event| {
+                if let Event::WouldReject { reason } = event {
+                    log.note(format!("{reason:?}"));
+                }
+            }
+        })
+        .build()
+        .unwrap();
+    let service = pipeline.layer().layer(Backend::default());
+    let running = begin(&service, Ask::Hang);
+    pipeline.circuit_breaker().trip();
+
+    let waiting = begin(&service, Ask::Take(ms(1)));
+    drop(running);
+    soon(waiting).await.unwrap();
+    let expected = [("success", 1), ("cancelled", 1), ("would_reject", 1)];
+    assert_eq!(counted_for_life(pipeline.control()), expected);
+    assert_eq!(log.take(), ["CircuitOpen"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_does_not_count_what_the_bulkhead_refuses() {
+    let settings = breaker().mode(Mode::DryRun);
+    let pipeline = builder()
+        .bulkhead(limit(0))
+        .circuit_breaker(settings)
+        .build()
+        .unwrap();
+    let service = pipeline.layer().layer(Backend::default());
+    pipeline.circuit_breaker().trip();
+
+    assert!(rejection(ask(&service, Ask::Succeed).await).is_bulkhead_full());
+    assert_eq!(counted(pipeline.control()), [("bulkhead_full", 1)]);
 }
 
 #[tokio::test(start_paused = true)]
