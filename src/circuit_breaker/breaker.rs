@@ -272,6 +272,13 @@ impl Policy for CircuitBreaker {
     }
 
     #[inline(always)]
+    fn admitted(&self, permit: &CircuitPermit, now: &Now<'_>) {
+        if let Role::Spared(spared) = permit.role {
+            self.circuit.spare(spared, now);
+        }
+    }
+
+    #[inline(always)]
     fn settle(&self, permit: CircuitPermit, completion: &Completion<'_>) {
         let circuit = &*self.circuit;
         let ended = circuit.ended(completion);
@@ -286,7 +293,7 @@ impl Policy for CircuitBreaker {
         }
         match permit.role {
             Role::Judged => circuit.judge(word, place, ended, completion.now()),
-            Role::Bystander => circuit.record.count(place, ended),
+            Role::Bystander | Role::Spared(_) => circuit.record.count(place, ended),
             Role::Probe => circuit.report(permit.generation, place, ended, completion.now()),
         }
     }

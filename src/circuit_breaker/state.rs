@@ -18,7 +18,10 @@
 //! probes of the half-open state, and 0 elsewhere. Everything is a function of the word, so that one
 //! compare-exchange is a whole transition and happens once.
 
-use crate::event::{Cause, Mode, State};
+use crate::{
+    event::{Cause, Mode, State},
+    rejection::Reason,
+};
 
 const TALLY_BITS: u32 = 10;
 const TALLY: u64 = (1 << TALLY_BITS) - 1;
@@ -43,6 +46,26 @@ pub(super) enum Role {
     Probe,
     /// Its outcome is only counted.
     Bystander,
+    /// As a bystander's, in a dry run that spared it a refusal.
+    Spared(Spared),
+}
+
+/// What a dry run spares a call, in one byte: a [`Reason`] would treble the permit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spared {
+    CircuitOpen,
+    HalfOpenFull,
+    RampingUp,
+}
+
+impl Spared {
+    pub(super) const fn reason(self) -> Reason {
+        match self {
+            Self::CircuitOpen => Reason::CircuitOpen,
+            Self::HalfOpenFull => Reason::HalfOpenFull,
+            Self::RampingUp => Reason::RampingUp,
+        }
+    }
 }
 
 /// What a probe had to say.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     breaker::{Circuit, CircuitPermit},
     record::{Ended, Place},
-    state::{ProbeRules, Report, Role, Word},
+    state::{ProbeRules, Report, Role, Spared, Word},
 };
 use crate::{
     clock::{Now, Tick, nanos},
@@ -45,11 +45,11 @@ impl Circuit {
             };
             match decision {
                 Decision::Admit(permit) => return Ok(permit),
-                Decision::Refuse(reason, _) if word.mode() == Mode::DryRun => {
-                    return Ok(self.admit_dry(word, reason, now));
+                Decision::Refuse(spared, _) if word.mode() == Mode::DryRun => {
+                    return Ok(permit(word, Role::Spared(spared)));
                 }
-                Decision::Refuse(reason, retry_after) => {
-                    return Err(self.refusal(reason, retry_after));
+                Decision::Refuse(spared, retry_after) => {
+                    return Err(self.refusal(spared.reason(), retry_after));
                 }
                 Decision::LookAgain => word = self.load(),
             }
@@ -71,7 +71,7 @@ impl Circuit {
         if self.is_next_of(share) {
             Decision::Admit(permit(word, Role::Judged))
         } else {
-            Decision::Refuse(Reason::RampingUp, None)
+            Decision::Refuse(Spared::RampingUp, None)
         }
     }
 
@@ -81,7 +81,7 @@ impl Circuit {
             return Decision::LookAgain;
         };
         if now < end {
-            return Decision::Refuse(Reason::CircuitOpen, Some(end.since(now)));
+            return Decision::Refuse(Spared::CircuitOpen, Some(end.since(now)));
         }
         // The first probe opens the gate for itself, in one step.
         let half_open = word.half_opened();
@@ -103,16 +103,18 @@ impl Circuit {
             return Decision::LookAgain;
         }
         match word.with_probe(self.settings.probes) {
-            None => Decision::Refuse(Reason::HalfOpenFull, None),
+            None => Decision::Refuse(Spared::HalfOpenFull, None),
             Some(next) if self.exchange(word, next) => Decision::Admit(permit(word, Role::Probe)),
             Some(_) => Decision::LookAgain,
         }
     }
 
-    fn admit_dry(&self, word: Word, reason: Reason, now: &Now<'_>) -> CircuitPermit {
+    /// Counts and reports what a dry run would have refused.
+    #[cold]
+    pub(super) fn spare(&self, spared: Spared, now: &Now<'_>) {
+        let reason = spared.reason();
         self.record.count_unheard(Kind::WouldReject, now);
         self.scope.tell(&Event::WouldReject { reason });
-        permit(word, Role::Bystander)
     }
 
     fn refusal(&self, reason: Reason, retry_after: Option<Duration>) -> Rejection {
@@ -342,7 +344,7 @@ impl Circuit {
 /// What became of a call at one look at the word.
 enum Decision {
     Admit(CircuitPermit),
-    Refuse(Reason, Option<Duration>),
+    Refuse(Spared, Option<Duration>),
     /// The word has changed, by us or by others.
     LookAgain,
 }

@@ -45,6 +45,15 @@ pub trait Policy {
     /// Lets a call through, or says why not.
     fn admit(&self, now: &Now<'_>) -> Result<Self::Permit, Rejection>;
 
+    /// Takes note of a call that the whole stack has let through.
+    ///
+    /// What is counted or reported of an admission belongs here: [`admit`](Self::admit) is asked again
+    /// for a call that waits in the queue of a policy to the right.
+    #[inline]
+    fn admitted(&self, permit: &Self::Permit, now: &Now<'_>) {
+        let _ = (permit, now);
+    }
+
     /// Takes back the permit of a call that ended.
     fn settle(&self, permit: Self::Permit, completion: &Completion<'_>) {
         let _ = (permit, completion);
@@ -166,6 +175,12 @@ impl<P: Policy> Policy for Option<P> {
         self.as_ref().map(|policy| policy.admit(now)).transpose()
     }
 
+    fn admitted(&self, permit: &Self::Permit, now: &Now<'_>) {
+        if let (Some(policy), Some(permit)) = (self, permit) {
+            policy.admitted(permit, now);
+        }
+    }
+
     fn settle(&self, permit: Self::Permit, completion: &Completion<'_>) {
         if let (Some(policy), Some(permit)) = (self, permit) {
             policy.settle(permit, completion);
@@ -211,6 +226,12 @@ impl<A: Policy, B: Policy> Policy for (A, B) {
     }
 
     #[inline]
+    fn admitted(&self, (first, last): &Self::Permit, now: &Now<'_>) {
+        self.0.admitted(first, now);
+        self.1.admitted(last, now);
+    }
+
+    #[inline]
     fn settle(&self, (first, last): Self::Permit, completion: &Completion<'_>) {
         self.1.settle(last, completion);
         self.0.settle(first, completion);
@@ -251,6 +272,13 @@ impl<A: Policy, B: Policy, C: Policy> Policy for (A, B, C) {
         let last = self.2.admit(now)?;
         let second = second.keep();
         Ok((first.keep(), second, last))
+    }
+
+    #[inline]
+    fn admitted(&self, (first, second, last): &Self::Permit, now: &Now<'_>) {
+        self.0.admitted(first, now);
+        self.1.admitted(second, now);
+        self.2.admitted(last, now);
     }
 
     #[inline]

@@ -357,6 +357,7 @@ where
 {
     let now = Now::of(host.scope().clock());
     let permit = host.policy().admit_from(place, &now)?;
+    host.policy().admitted(&permit, &now);
     let admitted = arrived.map(|_| now.tick());
     let waited = arrived.map(|arrived| now.tick().since(arrived));
     Ok(Flight::new(

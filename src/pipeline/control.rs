@@ -137,6 +137,11 @@ impl Policy for Control {
     }
 
     #[inline]
+    fn admitted(&self, permits: &Permits, now: &Now<'_>) {
+        self.parts.policies.admitted(permits, now);
+    }
+
+    #[inline]
     fn settle(&self, permits: Permits, completion: &Completion<'_>) {
         let now = completion.now().tick();
         self.parts

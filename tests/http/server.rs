@@ -1,0 +1,334 @@
+//! axum: routes, connections, and callers who leave.
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    extract::Request,
+    handler::Handler,
+    http::{StatusCode, header::RETRY_AFTER},
+    response::{IntoResponse, Response},
+    routing::get as route,
+};
+use portcullis::{
+    bulkhead::{self, Bulkhead},
+    circuit_breaker::{self, CircuitBreaker, State},
+    event::{Event, Scope},
+    outcome::Outcome,
+    pipeline::Pipeline,
+    rejection::Rejection,
+};
+use tokio::sync::mpsc;
+
+use crate::{Work, client, get, get_often, next, serve, soon};
+
+/// What users write: no `HandleErrorLayer`, a status and when to come again.
+fn unavailable(rejection: &Rejection) -> Response {
+    let status = match rejection.is_timeout() {
+        true => StatusCode::GATEWAY_TIMEOUT,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let why = rejection.reason().as_str();
+    match rejection.retry_after() {
+        Some(wait) => {
+            let seconds = wait.as_secs().max(1).to_string();
+            (status, [(RETRY_AFTER, seconds)], why).into_response()
+        }
+        None => (status, why).into_response(),
+    }
+}
+
+fn by_status(answer: Result<&Response, &Infallible>) -> Outcome {
+    match answer {
+        Ok(response) if response.status().is_server_error() => Outcome::Failure,
+        Ok(_) | Err(_) => Outcome::Success,
+    }
+}
+
+/// Sends 8 calls over 8 connections to a server with room for two, and counts those at work.
+async fn eight_connections_share_two_permits(
+    bulkhead: &Bulkhead,
+    work: &Work,
+    begins: &mut mpsc::UnboundedReceiver<()>,
+    url: &str,
+) {
+    let mut answers = get_often(url, 8);
+    for _ in 0..2 {
+        soon(begins.recv()).await.unwrap();
+    }
+    // As two are at work until they are told, the others are those who are answered.
+    for _ in 0..6 {
+        let answer = next(&mut answers).await;
+        let expected = (StatusCode::SERVICE_UNAVAILABLE, "bulkhead_full".to_owned());
+        assert_eq!(answer, expected);
+    }
+    assert!(begins.try_recv().is_err(), "a third is at work");
+    assert_eq!(bulkhead.in_flight(), 2);
+    work.finish(2);
+    for _ in 0..2 {
+        assert_eq!(
+            next(&mut answers).await,
+            (StatusCode::OK, "done".to_owned())
+        );
+    }
+    assert_eq!(bulkhead.in_flight(), 0);
+}
+
+fn two_permits() -> Bulkhead {
+    Bulkhead::new(bulkhead::Settings::default().limit(2)).unwrap()
+}
+
+#[tokio::test]
+async fn connections_share_a_bulkhead_around_a_router() {
+    let bulkhead = two_permits();
+    let (work, mut begins) = Work::new();
+    let handler = || {
+        let work = work.clone();
+        move || work.run()
+    };
+    let router = Router::new()
+        .route("/one", route(handler()))
+        .route("/other", route(handler()))
+        .layer(bulkhead.layer().reject_with(unavailable));
+    let url = serve(router).await;
+
+    for path in ["one", "other"] {
+        let url = format!("{url}/{path}");
+        eight_connections_share_two_permits(&bulkhead, &work, &mut begins, &url).await;
+    }
+}
+
+#[tokio::test]
+async fn routes_share_a_bulkhead_around_a_router() {
+    let bulkhead = two_permits();
+    let (work, mut begins) = Work::new();
+    let handler = || {
+        let work = work.clone();
+        move || work.run()
+    };
+    let router = Router::new()
+        .route("/one", route(handler()))
+        .route("/other", route(handler()))
+        .route_layer(bulkhead.layer().reject_with(unavailable));
+    let url = serve(router).await;
+
+    let mut busy = get_often(&format!("{url}/one"), 2);
+    for _ in 0..2 {
+        soon(begins.recv()).await.unwrap();
+    }
+    assert_eq!(get(format!("{url}/other")).await.0, 503);
+    // A route layer leaves alone what is no route.
+    assert_eq!(get(format!("{url}/nothing")).await.0, 404);
+    work.finish(2);
+    for _ in 0..2 {
+        assert_eq!(next(&mut busy).await.0, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn connections_share_a_bulkhead_around_a_method() {
+    let bulkhead = two_permits();
+    let (work, mut begins) = Work::new();
+    let handler = {
+        let work = work.clone();
+        move || work.run()
+    };
+    let layer = bulkhead.layer().reject_with(unavailable);
+    let router = Router::new().route("/", route(handler).layer(layer));
+    let url = serve(router).await;
+
+    eight_connections_share_two_permits(&bulkhead, &work, &mut begins, &url).await;
+}
+
+#[tokio::test]
+async fn connections_share_a_bulkhead_around_a_handler() {
+    let bulkhead = two_permits();
+    let (work, mut begins) = Work::new();
+    let handler = {
+        let work = work.clone();
+        move || work.run()
+    };
+    let layer = bulkhead.layer().reject_with(unavailable);
+    let router = Router::new().route("/", route(handler.layer(layer)));
+    let url = serve(router).await;
+
+    eight_connections_share_two_permits(&bulkhead, &work, &mut begins, &url).await;
+}
+
+#[tokio::test]
+async fn connections_and_routes_share_a_breaker_that_judges_by_status() {
+    let settings = circuit_breaker::Settings::default().minimum_calls(8);
+    let breaker = CircuitBreaker::new(settings).unwrap();
+    let calls = Arc::new(AtomicU32::new(0));
+    let handler = |status| {
+        let calls = Arc::clone(&calls);
+        move || async move {
+            calls.fetch_add(1, Ordering::Relaxed);
+            status
+        }
+    };
+    let layer = breaker.layer().classify(by_status).reject_with(unavailable);
+    let router = Router::new()
+        .route("/fine", route(handler(StatusCode::OK)))
+        .route("/invalid", route(handler(StatusCode::BAD_REQUEST)))
+        .route("/broken", route(handler(StatusCode::INTERNAL_SERVER_ERROR)))
+        .layer(layer);
+    let url = serve(router).await;
+
+    for (path, status) in [("fine", 200), ("invalid", 400)] {
+        for _ in 0..2 {
+            assert_eq!(get(format!("{url}/{path}")).await.0, status);
+        }
+    }
+    // Eight calls, half of them failed: each over a connection of its own.
+    for _ in 0..4 {
+        assert_eq!(breaker.state(), State::Closed);
+        assert_eq!(get(format!("{url}/broken")).await.0, 500);
+    }
+    assert_eq!(breaker.state(), State::Open);
+    for path in ["fine", "broken"] {
+        let request = client().get(format!("{url}/{path}"));
+        let response = soon(request.send()).await.unwrap();
+        assert_eq!(response.status(), 503);
+        let seconds: u64 = response.headers()[RETRY_AFTER]
+            .to_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        assert!((1..=5).contains(&seconds));
+    }
+    assert_eq!(calls.load(Ordering::Relaxed), 8);
+}
+
+#[tokio::test]
+async fn connections_share_a_pipeline() {
+    let pipeline = Pipeline::builder("reports")
+        .timeout(Duration::from_secs(3_600))
+        .bulkhead(bulkhead::Settings::default().limit(2))
+        .queue(bulkhead::QueueSettings::default().length(1))
+        .classify(by_status)
+        .reject_with(unavailable)
+        .build()
+        .unwrap();
+    let (work, mut begins) = Work::new();
+    let handler = {
+        let work = work.clone();
+        move || work.run()
+    };
+    let router = Router::new()
+        .route("/", route(handler))
+        .layer(pipeline.layer());
+    let url = serve(router).await;
+
+    let mut answers = get_often(&url, 8);
+    for _ in 0..2 {
+        soon(begins.recv()).await.unwrap();
+    }
+    for _ in 0..5 {
+        let refused = next(&mut answers).await;
+        assert_eq!(refused.1, "bulkhead_full");
+    }
+    let snapshot = pipeline.snapshot();
+    assert_eq!((snapshot.in_flight, snapshot.queued), (2, 1));
+    work.finish(3);
+    for _ in 0..3 {
+        assert_eq!(next(&mut answers).await.0, StatusCode::OK);
+    }
+    let snapshot = pipeline.snapshot();
+    assert_eq!((snapshot.in_flight, snapshot.queued), (0, 0));
+    assert_eq!(snapshot.peak_in_flight, 2);
+    let lifetime = snapshot.lifetime;
+    assert_eq!((lifetime.success, lifetime.bulkhead_full), (3, 5));
+}
+
+#[tokio::test]
+async fn late_handlers_are_answered_for() {
+    let pipeline = Pipeline::builder("reports")
+        .timeout(Duration::from_millis(1))
+        .reject_with(unavailable)
+        .build()
+        .unwrap();
+    let (work, _begins) = Work::new();
+    let router = Router::new()
+        .route("/", route(move || work.run()))
+        .layer(pipeline.layer());
+    let url = serve(router).await;
+
+    let late = get(url).await;
+    assert_eq!(late, (504, "deadline_exceeded".to_owned()));
+    let snapshot = pipeline.snapshot();
+    assert_eq!((snapshot.lifetime.timeout, snapshot.in_flight), (1, 0));
+}
+
+/// Passes settlements on, so that a test can wait for one.
+fn settlements() -> (Scope, mpsc::UnboundedReceiver<Outcome>) {
+    let (settled, settlements) = mpsc::unbounded_channel();
+    let scope = Scope::new().observed_by(move |_: Option<&str>, event: &Event| {
+        if let Event::Settled { outcome, .. } = event {
+            let _ = settled.send(*outcome);
+        }
+    });
+    (scope, settlements)
+}
+
+#[tokio::test]
+async fn a_client_that_disconnects_gives_its_permit_back() {
+    let (scope, mut settlements) = settlements();
+    let settings = bulkhead::Settings::default().limit(1);
+    let bulkhead = Bulkhead::scoped(settings, scope).unwrap();
+    let (work, mut begins) = Work::new();
+    let handler = {
+        let work = work.clone();
+        move || work.run()
+    };
+    let router = Router::new()
+        .route("/", route(handler))
+        .layer(bulkhead.layer().reject_with(unavailable));
+    let url = serve(router).await;
+
+    let call = tokio::spawn(get(url.clone()));
+    soon(begins.recv()).await.unwrap();
+    assert_eq!(bulkhead.in_flight(), 1);
+    // With it go the client and its connection.
+    call.abort();
+    assert_eq!(soon(settlements.recv()).await, Some(Outcome::Cancelled));
+    assert_eq!(bulkhead.in_flight(), 0);
+
+    work.finish(1);
+    assert_eq!(get(url).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_client_that_disconnects_is_counted_as_cancelled() {
+    let (settled, mut settlements) = mpsc::unbounded_channel();
+    let pipeline = Pipeline::builder("reports")
+        .timeout(None)
+        .reject_with(unavailable)
+        .observed_by(move |_: Option<&str>, event: &Event| {
+            if let Event::Settled { outcome, .. } = event {
+                let _ = settled.send(*outcome);
+            }
+        })
+        .build()
+        .unwrap();
+    let (work, mut begins) = Work::new();
+    let router = Router::new()
+        .route("/", route(move |_: Request| work.run()))
+        .layer(pipeline.layer());
+    let url = serve(router).await;
+
+    let call = tokio::spawn(get(url));
+    soon(begins.recv()).await.unwrap();
+    call.abort();
+    assert_eq!(soon(settlements.recv()).await, Some(Outcome::Cancelled));
+    let snapshot = pipeline.snapshot();
+    assert_eq!((snapshot.lifetime.cancelled, snapshot.in_flight), (1, 0));
+    assert_eq!(snapshot.lifetime.calls(), 1);
+}
