@@ -106,6 +106,8 @@ impl Clock {
     }
 
     /// Creates a clock out of a function, for simulated time without a runtime.
+    ///
+    /// Circuits reckon with no more than 8.9 years from when they were made.
     #[must_use]
     pub fn from_fn(read: impl Fn() -> Tick + Send + Sync + 'static) -> Self {
         Self(Source::Custom(Arc::new(read)))

@@ -16,8 +16,8 @@
 //!
 //! # What costs what
 //!
-//! A pipeline reads the clock twice a call and allocates nothing, admitted or refused; a call that waits in a
-//! queue allocates. The first clock of a process is calibrated for up to 200 ms, so build pipelines at the
+//! An admitted call through a pipeline reads the clock twice and allocates nothing. Nor does a refused one,
+//! unless your error type boxes the rejection; a call that waits in a queue allocates. The first clock of a process is calibrated for up to 200 ms, so build pipelines at the
 //! start.
 //!
 //! # Tests of yours

@@ -9,6 +9,7 @@ use crate::rejection::{BoxError, Rejection};
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Outcome {
     /// The dependency did its work.
     Success,

@@ -15,6 +15,8 @@ pub struct Rejection {
     name: Option<Arc<str>>,
     retry_after: Option<Duration>,
     fallback: Option<Arc<dyn Error + Send + Sync>>,
+    /// The address of the bulkhead in whose queue the call may wait.
+    queue: usize,
 }
 
 /// Why a call was refused or stopped.
@@ -84,6 +86,7 @@ impl Rejection {
             name: None,
             retry_after: None,
             fallback: None,
+            queue: 0,
         }
     }
 
@@ -100,6 +103,16 @@ impl Rejection {
             retry_after,
             ..self
         }
+    }
+
+    /// Marks the rejection as coming from a policy with a queue.
+    #[must_use]
+    pub(crate) fn with_queue(self, queue: usize) -> Self {
+        Self { queue, ..self }
+    }
+
+    pub(crate) const fn comes_from_queue(&self, queue: usize) -> bool {
+        self.queue == queue
     }
 
     pub(crate) fn name_if_unnamed(&mut self, name: impl FnOnce() -> Option<Arc<str>>) {

@@ -72,8 +72,17 @@ pub(crate) fn duration(
     value: Duration,
     allowed: RangeInclusive<Duration>,
 ) -> Result<u64, SettingsError> {
+    within(field, value, allowed).map(nanos)
+}
+
+/// Checks that a value lies in a range; not a number lies in none.
+pub(crate) fn within<T: PartialOrd + fmt::Debug>(
+    field: &str,
+    value: T,
+    allowed: RangeInclusive<T>,
+) -> Result<T, SettingsError> {
     if allowed.contains(&value) {
-        return Ok(nanos(value));
+        return Ok(value);
     }
     let (from, to) = allowed.into_inner();
     Err(SettingsError::new(
@@ -83,46 +92,11 @@ pub(crate) fn duration(
     ))
 }
 
-/// Checks a whole number.
-pub(crate) fn count(
-    field: &str,
-    value: u32,
-    allowed: RangeInclusive<u32>,
-) -> Result<u32, SettingsError> {
-    if allowed.contains(&value) {
-        return Ok(value);
-    }
-    let (from, to) = allowed.into_inner();
-    Err(SettingsError::new(
-        field,
-        value,
-        format!("from {from} to {to}"),
-    ))
-}
-
 /// Checks a share of calls that has to be reached: more than none of them, at most all.
 pub(crate) fn threshold(field: &str, value: f64) -> Result<Ratio, SettingsError> {
     Ratio::new(value)
         .filter(|ratio| !ratio.is_zero())
         .ok_or_else(|| SettingsError::new(field, value, "from 0.000001 to 1"))
-}
-
-/// Checks a factor or a share that is used as it is.
-pub(crate) fn number(
-    field: &str,
-    value: f64,
-    allowed: RangeInclusive<f64>,
-) -> Result<f64, SettingsError> {
-    // NaN is in no range.
-    if allowed.contains(&value) {
-        return Ok(value);
-    }
-    let (from, to) = allowed.into_inner();
-    Err(SettingsError::new(
-        field,
-        value,
-        format!("from {from} to {to}"),
-    ))
 }
 
 #[cfg(test)]
@@ -145,7 +119,7 @@ mod tests {
         for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, 0.0] {
             assert!(threshold("rate", value).is_err(), "{value}");
         }
-        assert!(number("jitter", f64::NAN, 0.0..=1.0).is_err());
+        assert!(within("jitter", f64::NAN, 0.0..=1.0).is_err());
         assert!(duration("open", Duration::MAX, Duration::ZERO..=LONGEST).is_err());
     }
 }

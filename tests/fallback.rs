@@ -20,7 +20,7 @@ use std::{
 use futures_util::FutureExt;
 use portcullis::{
     clock::Now,
-    event::{Event, Scope},
+    event::{Event, FallbackEnding, Scope},
     fallback::{Attach, Failed, FallbackLayer},
     gate::{Completion, Policy},
     outcome::Outcome,
@@ -567,12 +567,12 @@ async fn observers_are_told_of_fallbacks_and_of_nothing_else() {
     let scope = Scope::named("inventory").observed_by({
         let told = Arc::clone(&told);
         move |name: Option<&str>, event: &Event| {
-            let answered = match event {
-                Event::Fallback { answered } => Some(*answered),
+            let ending = match event {
+                Event::Fallback { ending, .. } => Some(*ending),
                 _ => None,
             };
             let name = name.map(str::to_owned);
-            told.lock().unwrap().push((name, answered));
+            told.lock().unwrap().push((name, ending));
         }
     });
     let name = Some("inventory".to_owned());
@@ -582,7 +582,7 @@ async fn observers_are_told_of_fallbacks_and_of_nothing_else() {
         .unwrap();
     assert_eq!(
         told.lock().unwrap().split_off(0),
-        [(name.clone(), Some(true))]
+        [(name.clone(), Some(FallbackEnding::Answered))]
     );
 
     let refused = value.clone().guarded_by(Slots::new(0));
@@ -595,7 +595,10 @@ async fn observers_are_told_of_fallbacks_and_of_nothing_else() {
         .unwrap_err();
     assert_eq!(
         told.lock().unwrap().split_off(0),
-        [(name.clone(), Some(false)), (name, Some(false))]
+        [
+            (name.clone(), Some(FallbackEnding::Refused)),
+            (name, Some(FallbackEnding::Failed))
+        ]
     );
 
     let not_for_this = value.when(|_: &BoxError| false);

@@ -81,7 +81,7 @@ impl<K: Hash + Eq + Clone> KeyedBulkhead<K> {
                 bulkheads: HashMap::new(),
                 overflow: Bulkhead::scoped(settings, scope.clone())?,
                 limit: settings.limit,
-                max_keys: settings::count("max_keys", max_keys, 1..=u32::MAX)?,
+                max_keys: settings::within("max_keys", max_keys, 1..=u32::MAX)?,
                 evictable: AtomicU32::new(0),
                 scope,
             }),

@@ -89,6 +89,15 @@
 //! The limit may be changed at any time and from any thread. With 0 nobody is admitted, and whoever
 //! is in the queue waits for a higher limit; with [`u32::MAX`] calls are only counted.
 //!
+//! # Panics
+//!
+//! A wait in a queue needs a tokio runtime with its timer, and panics without one.
+//!
+//! # Cancel safety
+//!
+//! A call that is dropped gives its permit back, or leaves the queue at once; a permit that was given to it
+//! by then goes to the next.
+//!
 //! # Keys
 //!
 //! The number of keys is bounded. Where one more would be too many, an idle key, with nothing in

@@ -146,6 +146,11 @@ impl QueuedBulkhead {
         self.shared.queue.len()
     }
 
+    /// Tells this bulkhead from others for as long as it lives.
+    fn address(&self) -> usize {
+        Arc::as_ptr(&self.shared).addr()
+    }
+
     pub(super) fn join(&self) -> Option<Waiter> {
         let number = self.shared.queue.join()?;
         Some(Waiter {
@@ -162,7 +167,7 @@ impl Policy for QueuedBulkhead {
     fn admit(&self, _: &Now<'_>) -> Result<Permit, Rejection> {
         match self.shared.queue.try_acquire() {
             Ok(()) => Ok(Permit::counted()),
-            Err(_) => Err(full(&self.shared.scope)),
+            Err(_) => Err(full(&self.shared.scope).with_queue(self.address())),
         }
     }
 
@@ -186,7 +191,8 @@ impl Queue for QueuedBulkhead {
     type Ticket = Ticket;
 
     fn enqueue(&self, rejection: Rejection, now: &Now<'_>) -> Result<Ticket, Rejection> {
-        if rejection.reason() != Reason::BulkheadFull {
+        // Another bulkhead may be full as well; only its own refusals can wait here.
+        if !rejection.comes_from_queue(self.address()) {
             return Err(rejection);
         }
         let waiter = self.join().ok_or(rejection)?;
@@ -195,6 +201,10 @@ impl Queue for QueuedBulkhead {
             sleep: None,
             arrived: now.tick(),
         })
+    }
+
+    fn longest_wait(&self) -> Duration {
+        self.shared.longest_wait
     }
 
     fn admit_from(&self, place: Place, _: &Now<'_>) -> Result<Permit, Rejection> {

@@ -56,6 +56,7 @@ pub struct CircuitPermit {
 
 /// Numbers of calls, in the window and since the beginning.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Counted {
     /// In the window that is judged.
     pub window: Tally,
@@ -104,8 +105,7 @@ impl CircuitBreaker {
             openings: AtomicU32::new(0),
             times_opened: AtomicU64::new(0),
             asked_until: AtomicU64::new(0),
-            // The first call of a ramp-up is admitted.
-            ramp: AtomicU32::new(u32::MAX),
+            ramp: AtomicU32::new(0),
             settings: settings.check()?,
             scope,
         };
@@ -142,14 +142,15 @@ impl CircuitBreaker {
     /// # Cancel safety
     ///
     /// A call that is dropped counts as cancelled, and gives the place of a probe back.
-    pub async fn call<Res, Err>(
+    pub fn call<F, Res, Err>(
         &self,
-        future: impl Future<Output = Result<Res, Err>>,
-    ) -> Result<Res, Err>
+        future: F,
+    ) -> impl Future<Output = Result<Res, Err>> + use<F, Res, Err>
     where
+        F: Future<Output = Result<Res, Err>>,
         Err: From<Rejection> + 'static,
     {
-        call(self.clone(), future).await
+        call(self.clone(), future)
     }
 
     /// Runs a function behind the circuit; its errors are failures.
@@ -174,7 +175,7 @@ impl CircuitBreaker {
         answer
     }
 
-    /// Opens the circuit, for as long as if a rule had done it.
+    /// Opens the circuit, for as long as if a rule had done it; an open one opens anew.
     pub fn trip(&self) {
         let now = self.circuit.scope.clock().now();
         self.circuit
@@ -272,13 +273,6 @@ impl Policy for CircuitBreaker {
     }
 
     #[inline(always)]
-    fn admitted(&self, permit: &CircuitPermit, now: &Now<'_>) {
-        if let Role::Spared(spared) = permit.role {
-            self.circuit.spare(spared, now);
-        }
-    }
-
-    #[inline(always)]
     fn settle(&self, permit: CircuitPermit, completion: &Completion<'_>) {
         let circuit = &*self.circuit;
         let ended = circuit.ended(completion);
@@ -293,7 +287,9 @@ impl Policy for CircuitBreaker {
         }
         match permit.role {
             Role::Judged => circuit.judge(word, place, ended, completion.now()),
-            Role::Bystander | Role::Spared(_) => circuit.record.count(place, ended),
+            Role::Bystander | Role::Spared(_) => {
+                circuit.stand_by(word, permit.role, place, ended, completion.now());
+            }
             Role::Probe => circuit.report(permit.generation, place, ended, completion.now()),
         }
     }
@@ -313,6 +309,12 @@ impl Policy for CircuitBreaker {
     fn refused(&self, rejection: &Rejection, now: &Now<'_>) {
         let kind = Kind::of_rejection(rejection.reason());
         self.circuit.record.count_unheard(kind, now);
+    }
+
+    fn broken(&self, completion: &Completion<'_>) {
+        if let Ok(permit) = Policy::admit(self, completion.now()) {
+            self.settle(permit, completion);
+        }
     }
 
     fn abandoned(&self, now: &Now<'_>) {

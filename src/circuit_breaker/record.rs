@@ -192,14 +192,16 @@ impl Record {
     fn add_up(&self, cursor: Cursor, now: Tick, rules: &Rules) -> Evidence {
         // Before adding up: a bad call that comes in between must spoil the calm.
         let bad_calls = self.bad_calls.load(Ordering::SeqCst);
+        // The good calls last: what comes in while they are added up can only lower the rate. The other
+        // way round, a rate is seen that never was (the model `a_rate_that_never_was_does_not_trip`).
         let kinds = [
-            Kind::Success,
-            Kind::Failure,
-            Kind::Timeout,
             Kind::Slow,
             Kind::SlowCancelled,
+            Kind::Failure,
+            Kind::Timeout,
+            Kind::Success,
         ];
-        let [success, failure, timeout, slow, slow_cancelled] = sum_of(&self.counts, now, kinds);
+        let [slow, slow_cancelled, failure, timeout, success] = sum_of(&self.counts, now, kinds);
         let failed = failure + timeout;
         let evidence = Evidence {
             calls: success + failed,

@@ -24,10 +24,11 @@ use crate::{
     )
 )]
 pub enum Window {
-    /// The calls that ended within this time, from 1 ms a bucket to a day.
+    /// The calls that ended within this time, from 1 ms a bucket to an hour.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     Over(Duration),
-    /// The last calls, however old: from 1 to 10,000.
+    /// The last judged calls, however old: from 1 to 10,000. Slow calls that were cancelled are among
+    /// them, and among the calls that did not fail.
     Last(u32),
 }
 
@@ -261,7 +262,7 @@ impl Settings {
         let span = |field, value| settings::duration(field, value, SHORTEST..=LONGEST);
         let open_for_ns = span("open_for", self.open_for)?;
         let longest = self.open_for..=LONGEST;
-        let probes = settings::count("probes", self.probes, 1..=MOST_PROBES)?;
+        let probes = settings::within("probes", self.probes, 1..=MOST_PROBES)?;
         let tolerance = settings::threshold("probe_failure_rate", self.probe_failure_rate)?;
         let half_open_for = self.half_open_for.map(|time| span("half_open_for", time));
         let ramp_up = self.ramp_up.map(|time| span("ramp_up", time));
@@ -270,9 +271,9 @@ impl Settings {
             slow_ns: self.slow_ns()?,
             open_time: OpenTime {
                 base_ns: open_for_ns,
-                growth: settings::number("open_growth", self.open_growth, 1.0..=100.0)?,
+                growth: settings::within("open_growth", self.open_growth, 1.0..=100.0)?,
                 longest_ns: settings::duration("open_for_max", self.longest_open(), longest)?,
-                jitter: settings::number("open_jitter", self.open_jitter, 0.0..=1.0)?,
+                jitter: settings::within("open_jitter", self.open_jitter, 0.0..=1.0)?,
             },
             probes,
             probes_to_reopen: tolerance.of(probes),
@@ -291,7 +292,7 @@ impl Settings {
             Window::Over(_) => 1_000_000,
             Window::Last(calls) => calls.max(1),
         };
-        let minimum = settings::count("minimum_calls", self.minimum_calls, 1..=most)?;
+        let minimum = settings::within("minimum_calls", self.minimum_calls, 1..=most)?;
         let rate = |rate: Ratio| (rate, u64::from(minimum));
         let mut rules = Vec::new();
         if let Some(value) = self.failure_rate {
@@ -303,7 +304,7 @@ impl Settings {
             rules.push(Rule::SlowCallRate { threshold, minimum });
         }
         if let Some(failures) = self.consecutive_failures {
-            let failures = settings::count("consecutive_failures", failures, 1..=u32::MAX)?;
+            let failures = settings::within("consecutive_failures", failures, 1..=u32::MAX)?;
             rules.push(Rule::ConsecutiveFailures { failures });
         }
         Ok(Rules::new(rules))

@@ -58,7 +58,7 @@ impl Circuit {
 
     /// ## Ramping up => (Ramping up | Closed)
     fn admit_ramping(&self, word: Word, now: Tick) -> Decision {
-        let Some(start) = self.times.start_of(word.generation()) else {
+        let Some(start) = self.start_of(word) else {
             return Decision::LookAgain;
         };
         let whole = self.settings.ramp_up.unwrap_or_default();
@@ -77,7 +77,7 @@ impl Circuit {
 
     /// ## Open => (Open | Half-open)
     fn admit_open(&self, word: Word, now: Tick) -> Decision {
-        let Some(end) = self.times.end_of(word.generation()) else {
+        let Some(end) = self.open_until(word) else {
             return Decision::LookAgain;
         };
         if now < end {
@@ -95,7 +95,7 @@ impl Circuit {
 
     /// ## Half-open => (Half-open | Open)
     fn admit_half_open(&self, word: Word, now: Tick) -> Decision {
-        let Some(end) = self.half_open_until(word.generation()) else {
+        let Some(end) = self.half_open_until(word) else {
             return Decision::LookAgain;
         };
         if now >= end {
@@ -109,12 +109,29 @@ impl Circuit {
         }
     }
 
-    /// Counts and reports what a dry run would have refused.
+    /// Counts an outcome that is not judged, and what a dry run has spared the call. That comes at the end,
+    /// for a call may be asked about twice before it begins, and may not begin after all.
     #[cold]
-    pub(super) fn spare(&self, spared: Spared, now: &Now<'_>) {
-        let reason = spared.reason();
-        self.record.count_unheard(Kind::WouldReject, now);
-        self.scope.tell(&Event::WouldReject { reason });
+    pub(super) fn stand_by(
+        &self,
+        word: Word,
+        role: Role,
+        place: Place,
+        ended: Ended,
+        now: &Now<'_>,
+    ) {
+        if let Role::Spared(spared) = role {
+            let reason = spared.reason();
+            self.record.count_unheard(Kind::WouldReject, now);
+            self.scope.tell(&Event::WouldReject { reason });
+        }
+        // In the automatic mode it is a leftover of another one, and whoever closes the circuit does not
+        // reckon with it.
+        if word.mode() == Mode::Automatic {
+            self.record.count_for_life(ended);
+        } else {
+            self.record.count(place, ended);
+        }
     }
 
     fn refusal(&self, reason: Reason, retry_after: Option<Duration>) -> Rejection {
@@ -125,19 +142,17 @@ impl Circuit {
 
     /// Returns whether a call is to be refused for sure, without changing anything.
     pub(super) fn is_shut(&self, word: Word, now: &Now<'_>) -> bool {
-        let generation = word.generation();
         match (word.mode(), word.state()) {
             (Mode::ForcedOpen, _) => true,
             (Mode::ForcedClosed | Mode::DryRun, _)
             | (Mode::Automatic, State::Closed | State::RampingUp) => false,
-            (Mode::Automatic, State::Open) => self
-                .times
-                .end_of(generation)
-                .is_some_and(|end| now.tick() < end),
+            (Mode::Automatic, State::Open) => {
+                self.open_until(word).is_some_and(|end| now.tick() < end)
+            }
             (Mode::Automatic, State::HalfOpen) => {
                 word.with_probe(self.settings.probes).is_none()
                     && self
-                        .half_open_until(generation)
+                        .half_open_until(word)
                         .is_some_and(|end| now.tick() < end)
             }
         }
@@ -219,7 +234,7 @@ impl Circuit {
                 return self.record.count_for_life(ended);
             }
             let is_over = self
-                .half_open_until(generation)
+                .half_open_until(word)
                 .is_some_and(|end| now.tick() >= end);
             let (next, cause) = match word.reported(report, self.probe_rules()) {
                 _ if is_over => (word.opened(), Some(Cause::HalfOpenTimedOut)),
@@ -240,11 +255,29 @@ impl Circuit {
         }
     }
 
+    /// Returns the end of an open state, or none if its generation is over.
+    fn open_until(&self, word: Word) -> Option<Tick> {
+        let end = self.times.end_of(word.generation());
+        end.or_else(|| self.long_ago(word))
+    }
+
     /// Returns the end of a half-open state, or none if its generation is over.
-    fn half_open_until(&self, generation: u32) -> Option<Tick> {
-        let start = self.times.start_of(generation)?;
+    fn half_open_until(&self, word: Word) -> Option<Tick> {
+        let start = self.start_of(word)?;
         let limit = self.settings.half_open_for;
         Some(limit.map_or(Tick::MAX, |limit| start + limit))
+    }
+
+    fn start_of(&self, word: Word) -> Option<Tick> {
+        let start = self.times.start_of(word.generation());
+        start.or_else(|| self.long_ago(word))
+    }
+
+    /// Stands for a time that is lost, though its generation is not over: somebody who prepared an
+    /// earlier generation was stopped for half a round of tags. Nobody may wait for it.
+    #[cold]
+    fn long_ago(&self, word: Word) -> Option<Tick> {
+        (self.load().generation() == word.generation()).then_some(Tick::ZERO)
     }
 
     fn probe_rules(&self) -> ProbeRules {
@@ -319,6 +352,8 @@ impl Circuit {
             State::Closed | State::RampingUp => {
                 self.openings.store(0, Ordering::Relaxed);
                 self.asked_until.store(0, Ordering::Relaxed);
+                // The first call of a ramp-up is admitted.
+                self.ramp.store(u32::MAX, Ordering::Relaxed);
             }
             State::HalfOpen => {}
         }

@@ -82,6 +82,7 @@ impl fmt::Display for Mode {
 #[non_exhaustive]
 pub enum Cause {
     /// Too large a share of the calls in the window failed.
+    #[non_exhaustive]
     FailureRate {
         /// How many failed.
         failures: u64,
@@ -89,6 +90,7 @@ pub enum Cause {
         calls: u64,
     },
     /// Too large a share of the calls in the window was slow.
+    #[non_exhaustive]
     SlowCallRate {
         /// How many were slow.
         slow: u64,
@@ -96,6 +98,7 @@ pub enum Cause {
         calls: u64,
     },
     /// Too many calls failed in a row.
+    #[non_exhaustive]
     ConsecutiveFailures {
         /// How many.
         failures: u32,

@@ -21,6 +21,7 @@ mod circuit;
 #[non_exhaustive]
 pub enum Event {
     /// A circuit changed its state.
+    #[non_exhaustive]
     Transition {
         /// The state before.
         from: State,
@@ -32,6 +33,7 @@ pub enum Event {
         open_for: Option<Duration>,
     },
     /// An operator changed the mode of a circuit.
+    #[non_exhaustive]
     Mode {
         /// The mode before.
         from: Mode,
@@ -39,6 +41,7 @@ pub enum Event {
         to: Mode,
     },
     /// The limit of a bulkhead changed.
+    #[non_exhaustive]
     Limit {
         /// The limit before.
         from: u32,
@@ -46,16 +49,19 @@ pub enum Event {
         to: u32,
     },
     /// A call was refused.
+    #[non_exhaustive]
     Rejected {
         /// Why.
         reason: Reason,
     },
     /// A circuit in dry run let a call through that it would have refused.
+    #[non_exhaustive]
     WouldReject {
         /// Why.
         reason: Reason,
     },
     /// An admitted call ended.
+    #[non_exhaustive]
     Settled {
         /// How.
         outcome: Outcome,
@@ -63,10 +69,23 @@ pub enum Event {
         latency: Option<Duration>,
     },
     /// A fallback took the place of an answer, or failed to.
+    #[non_exhaustive]
     Fallback {
-        /// Whether it answered.
-        answered: bool,
+        /// How it ended.
+        ending: FallbackEnding,
     },
+}
+
+/// How a fallback that was needed ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FallbackEnding {
+    /// It answered.
+    Answered,
+    /// It failed too.
+    Failed,
+    /// Its guard refused.
+    Refused,
 }
 
 /// Is told what happens.
@@ -208,7 +227,9 @@ mod tests {
                     told.fetch_add(1, Ordering::Relaxed);
                 }
             });
-        scope.tell(&Event::Fallback { answered: true });
+        scope.tell(&Event::Fallback {
+            ending: FallbackEnding::Answered,
+        });
         assert_eq!(told.load(Ordering::Relaxed), 1);
     }
 }

@@ -13,20 +13,10 @@ use tower_service::Service;
 use super::{Answer, FallbackLayer, When};
 use crate::{
     clock::Now,
+    event::FallbackEnding,
     gate::{Flight, Host, Policy},
     outcome::{Classify, ErrorsAsFailures},
 };
-
-/// How a fallback that was needed ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// It answered.
-    Answered,
-    /// It failed too.
-    Failed,
-    /// Its guard refused.
-    Refused,
-}
 
 /// What a response future must know of its layer's type.
 pub trait Plan: Host {
@@ -139,8 +129,9 @@ where
         let now = Now::of(layer.scope().clock());
         let flight = match Flight::admit(layer.clone(), &now) {
             Ok(flight) => flight.running(),
-            Err(_) => {
-                layer.report(Ending::Refused);
+            Err(rejection) => {
+                layer.policy().refused(&rejection, &now);
+                layer.report(FallbackEnding::Refused);
                 return Err(error);
             }
         };
@@ -176,8 +167,8 @@ where
         };
         flight.finish(ErrorsAsFailures.classify(answer.as_ref()));
         flight.host().report(match &answer {
-            Ok(_) => Ending::Answered,
-            Err(_) => Ending::Failed,
+            Ok(_) => FallbackEnding::Answered,
+            Err(_) => FallbackEnding::Failed,
         });
         Poll::Ready(answer.map_err(|failure| A::give_up(error, failure)))
     }

@@ -4,12 +4,9 @@ use std::{fmt, sync::Arc};
 
 use tower_layer::Layer;
 
-use super::{
-    AnyError, Fallback, Respond, Run, Second, Value, When,
-    future::{Ending, Plan},
-};
+use super::{AnyError, Fallback, Respond, Run, Second, Value, When, future::Plan};
 use crate::{
-    event::{Event, Scope},
+    event::{Event, FallbackEnding, Scope},
     gate::{Host, Policy},
 };
 
@@ -32,7 +29,7 @@ struct Shared<A, W, P> {
 }
 
 /// Counts how fallbacks end.
-type Tally = Arc<dyn Fn(Ending) + Send + Sync>;
+type Tally = Arc<dyn Fn(FallbackEnding) + Send + Sync>;
 
 impl<V> FallbackLayer<Value<V>> {
     /// Creates a fallback that answers with clones of a value.
@@ -136,7 +133,7 @@ impl<A: Clone, W: Clone, P: Clone> FallbackLayer<A, W, P> {
     }
 
     /// Sets who counts the fallbacks that were needed; a call that succeeds does not touch it.
-    pub(crate) fn tallied(self, tally: impl Fn(Ending) + Send + Sync + 'static) -> Self {
+    pub(crate) fn tallied(self, tally: impl Fn(FallbackEnding) + Send + Sync + 'static) -> Self {
         let shared = Shared {
             tally: Some(Arc::new(tally)),
             ..Arc::unwrap_or_clone(self.shared)
@@ -159,13 +156,11 @@ impl<A, W, P> FallbackLayer<A, W, P> {
         self.shared.when.applies(error)
     }
 
-    pub(super) fn report(&self, ending: Ending) {
+    pub(super) fn report(&self, ending: FallbackEnding) {
         if let Some(tally) = &self.shared.tally {
             tally(ending);
         }
-        self.shared.observed.tell(&Event::Fallback {
-            answered: ending == Ending::Answered,
-        });
+        self.shared.observed.tell(&Event::Fallback { ending });
     }
 }
 
@@ -259,7 +254,11 @@ mod tests {
             .now_or_never();
         assert_eq!(
             *tallied.lock(),
-            [Ending::Answered, Ending::Failed, Ending::Refused]
+            [
+                FallbackEnding::Answered,
+                FallbackEnding::Failed,
+                FallbackEnding::Refused
+            ]
         );
     }
 }

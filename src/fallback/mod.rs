@@ -81,7 +81,6 @@ mod layer;
 mod second;
 mod service;
 
-pub(crate) use self::future::Ending;
 pub use self::{
     answer::{Answer, AnyError, Respond, Run, RunFuture, Value, When},
     attach::{Attach, Failed},

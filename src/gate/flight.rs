@@ -40,7 +40,6 @@ impl<G: Host> Flight<G> {
     #[inline(always)]
     pub(crate) fn admit(host: G, now: &Now<'_>) -> Result<Self, Rejection> {
         let permit = host.policy().admit(now)?;
-        host.policy().admitted(&permit, now);
         let admitted = Self::wants_latency(&host).then(|| now.tick());
         Ok(Self::new(host, permit, admitted, Duration::ZERO))
     }

@@ -45,15 +45,6 @@ pub trait Policy {
     /// Lets a call through, or says why not.
     fn admit(&self, now: &Now<'_>) -> Result<Self::Permit, Rejection>;
 
-    /// Takes note of a call that the whole stack has let through.
-    ///
-    /// What is counted or reported of an admission belongs here: [`admit`](Self::admit) is asked again
-    /// for a call that waits in the queue of a policy to the right.
-    #[inline]
-    fn admitted(&self, permit: &Self::Permit, now: &Now<'_>) {
-        let _ = (permit, now);
-    }
-
     /// Takes back the permit of a call that ended.
     fn settle(&self, permit: Self::Permit, completion: &Completion<'_>) {
         let _ = (permit, completion);
@@ -72,6 +63,11 @@ pub trait Policy {
     /// Takes note of a call whose caller left while it waited in a queue.
     fn abandoned(&self, now: &Now<'_>) {
         let _ = now;
+    }
+
+    /// Takes note of a failure of the inner service to become ready, which no call had to do with.
+    fn broken(&self, completion: &Completion<'_>) {
+        let _ = completion;
     }
 
     /// Returns whether the policy is sure to refuse now, so that the inner service need not be made
@@ -175,12 +171,6 @@ impl<P: Policy> Policy for Option<P> {
         self.as_ref().map(|policy| policy.admit(now)).transpose()
     }
 
-    fn admitted(&self, permit: &Self::Permit, now: &Now<'_>) {
-        if let (Some(policy), Some(permit)) = (self, permit) {
-            policy.admitted(permit, now);
-        }
-    }
-
     fn settle(&self, permit: Self::Permit, completion: &Completion<'_>) {
         if let (Some(policy), Some(permit)) = (self, permit) {
             policy.settle(permit, completion);
@@ -205,6 +195,12 @@ impl<P: Policy> Policy for Option<P> {
         }
     }
 
+    fn broken(&self, completion: &Completion<'_>) {
+        if let Some(policy) = self {
+            policy.broken(completion);
+        }
+    }
+
     fn is_shut(&self, now: &Now<'_>) -> bool {
         self.as_ref().is_some_and(|policy| policy.is_shut(now))
     }
@@ -226,15 +222,10 @@ impl<A: Policy, B: Policy> Policy for (A, B) {
     }
 
     #[inline]
-    fn admitted(&self, (first, last): &Self::Permit, now: &Now<'_>) {
-        self.0.admitted(first, now);
-        self.1.admitted(last, now);
-    }
-
-    #[inline]
     fn settle(&self, (first, last): Self::Permit, completion: &Completion<'_>) {
+        let first = Held::new(&self.0, first);
         self.1.settle(last, completion);
-        self.0.settle(first, completion);
+        self.0.settle(first.keep(), completion);
     }
 
     fn withdraw(&self, (first, last): Self::Permit) {
@@ -250,6 +241,11 @@ impl<A: Policy, B: Policy> Policy for (A, B) {
     fn abandoned(&self, now: &Now<'_>) {
         self.0.abandoned(now);
         self.1.abandoned(now);
+    }
+
+    fn broken(&self, completion: &Completion<'_>) {
+        self.1.broken(completion);
+        self.0.broken(completion);
     }
 
     fn is_shut(&self, now: &Now<'_>) -> bool {
@@ -275,17 +271,12 @@ impl<A: Policy, B: Policy, C: Policy> Policy for (A, B, C) {
     }
 
     #[inline]
-    fn admitted(&self, (first, second, last): &Self::Permit, now: &Now<'_>) {
-        self.0.admitted(first, now);
-        self.1.admitted(second, now);
-        self.2.admitted(last, now);
-    }
-
-    #[inline]
     fn settle(&self, (first, second, last): Self::Permit, completion: &Completion<'_>) {
+        let first = Held::new(&self.0, first);
+        let second = Held::new(&self.1, second);
         self.2.settle(last, completion);
-        self.1.settle(second, completion);
-        self.0.settle(first, completion);
+        self.1.settle(second.keep(), completion);
+        self.0.settle(first.keep(), completion);
     }
 
     fn withdraw(&self, (first, second, last): Self::Permit) {
@@ -304,6 +295,12 @@ impl<A: Policy, B: Policy, C: Policy> Policy for (A, B, C) {
         self.0.abandoned(now);
         self.1.abandoned(now);
         self.2.abandoned(now);
+    }
+
+    fn broken(&self, completion: &Completion<'_>) {
+        self.2.broken(completion);
+        self.1.broken(completion);
+        self.0.broken(completion);
     }
 
     fn is_shut(&self, now: &Now<'_>) -> bool {

@@ -5,25 +5,31 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use pin_project::{pin_project, pinned_drop};
+use tokio::time::Sleep;
 use tower_service::Service;
 
 use super::{
     Flight, Gate, Policy, ResponseFuture,
     host::{Host, Judge},
+    policy::Held,
     service::depart,
 };
 use crate::{
     clock::{Now, Tick},
-    rejection::Rejection,
+    event::Event,
+    outcome::Outcome,
+    rejection::{Reason, Rejection},
 };
 
 /// A policy in whose queue a refused call may wait.
 ///
-/// While a call waits it holds a place in the queue and nothing else: the permits of the policies to
-/// the left are taken anew when its turn comes, so that a circuit that opened meanwhile refuses it.
+/// While a call waits it holds a place in the queue and nothing else: the permits of the policies to the
+/// left are taken anew when its turn comes, so that a circuit that opened meanwhile refuses it. Then it
+/// waits for the service to be ready, holding its permits, for as long again at most.
 pub trait Queue: Policy {
     /// What a call has whose turn has come; dropping it lets the next one in.
     type Place;
@@ -36,6 +42,9 @@ pub trait Queue: Policy {
     ///
     /// The rejection, if it came from another policy or if there is no place in the queue.
     fn enqueue(&self, rejection: Rejection, now: &Now<'_>) -> Result<Self::Ticket, Rejection>;
+
+    /// Returns how long a call may wait, for its turn and then for the service to be ready.
+    fn longest_wait(&self) -> Duration;
 
     /// Admits a call whose turn has come.
     ///
@@ -54,10 +63,36 @@ impl<A: Policy, B: Queue> Queue for (A, B) {
         self.1.enqueue(rejection, now)
     }
 
+    fn longest_wait(&self) -> Duration {
+        self.1.longest_wait()
+    }
+
     fn admit_from(&self, place: B::Place, now: &Now<'_>) -> Result<Self::Permit, Rejection> {
-        let held = super::policy::Held::new(&self.0, self.0.admit(now)?);
+        let held = Held::new(&self.0, self.0.admit(now)?);
         let last = self.1.admit_from(place, now)?;
         Ok((held.keep(), last))
+    }
+}
+
+/// The queue is that of the last policy.
+impl<A: Policy, B: Policy, C: Queue> Queue for (A, B, C) {
+    type Place = C::Place;
+    type Ticket = C::Ticket;
+
+    fn enqueue(&self, rejection: Rejection, now: &Now<'_>) -> Result<Self::Ticket, Rejection> {
+        self.2.enqueue(rejection, now)
+    }
+
+    fn longest_wait(&self) -> Duration {
+        self.2.longest_wait()
+    }
+
+    fn admit_from(&self, place: C::Place, now: &Now<'_>) -> Result<Self::Permit, Rejection> {
+        let first = Held::new(&self.0, self.0.admit(now)?);
+        let second = Held::new(&self.1, self.1.admit(now)?);
+        let last = self.2.admit_from(place, now)?;
+        let second = second.keep();
+        Ok((first.keep(), second, last))
     }
 }
 
@@ -118,9 +153,13 @@ where
 
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
-        let Gate { inner, host, ready } = &mut self.gate;
+        let Gate {
+            inner,
+            host,
+            inner_is,
+        } = &mut self.gate;
         let now = Now::of(host.scope().clock());
-        let state = match depart(inner, host, ready, &now) {
+        let state = match depart(host, inner_is, &now) {
             Ok(flight) => State::Running(ResponseFuture::called(inner.call(request), flight)),
             Err(rejection) => wait(inner, host, request, rejection, &now),
         };
@@ -148,6 +187,7 @@ where
             inner: inner.clone(),
             request: Some(request),
             flight: None,
+            patience: None,
             host: host.clone(),
             arrived: Flight::wants_latency(host).then(|| now.tick()),
         })),
@@ -232,6 +272,9 @@ where
     request: Option<Req>,
     /// There when the wait is over.
     flight: Option<Flight<G>>,
+    /// There while the service is not ready.
+    #[pin]
+    patience: Option<Sleep>,
     host: G,
     arrived: Option<Tick>,
 }
@@ -262,7 +305,13 @@ where
         flight.set_running(true);
         let polled = this.inner.poll_ready(cx);
         flight.set_running(false);
-        let ready = ready!(polled);
+        let Poll::Ready(ready) = polled else {
+            let patience = this.host.policy().longest_wait();
+            ready!(expired(this.patience, patience, cx));
+            let flight = this.flight.take().expect("it was there a moment ago");
+            flight.withdraw();
+            return Poll::Ready(ResponseFuture::refused(not_ready(this.host)));
+        };
         let mut flight = this.flight.take().expect("it was there three lines ago");
         Poll::Ready(match ready {
             Ok(()) => {
@@ -289,7 +338,7 @@ where
     fn drop(self: Pin<&mut Self>) {
         // A call that was admitted is counted by its flight, one that was refused by the refusal.
         if self.ticket.is_some() {
-            drop(OnLeave(&self.host));
+            abandon(&self.host);
         }
     }
 }
@@ -312,24 +361,18 @@ where
         }
     };
     let admitted = match ticket {
-        Ok(ticket) => ticket
-            .await
-            .and_then(|place| take_off(host, place, arrived)),
+        Ok(ticket) => {
+            let mut waiting = InQueue(Some(host));
+            let turn = ticket.await;
+            waiting.0 = None;
+            turn.and_then(|place| take_off(host, place, arrived))
+        }
         Err(rejection) => Err(rejection),
     };
     if let Err(rejection) = &admitted {
         host.refused(rejection, &Now::of(host.scope().clock()));
     }
     admitted
-}
-
-/// Notes on drop that a caller left the queue; forgotten if it did not.
-struct OnLeave<'a, G: Host>(&'a G);
-
-impl<G: Host> Drop for OnLeave<'_, G> {
-    fn drop(&mut self) {
-        self.0.policy().abandoned(&Now::of(self.0.scope().clock()));
-    }
 }
 
 /// Runs a future behind a policy, after a wait if need be.
@@ -345,6 +388,24 @@ where
     }
 }
 
+/// Sets a timer, if it is not set, and waits for it.
+fn expired(mut timer: Pin<&mut Option<Sleep>>, after: Duration, cx: &mut Context<'_>) -> Poll<()> {
+    if timer.is_none() {
+        timer.set(Some(tokio::time::sleep(after)));
+    }
+    timer
+        .as_pin_mut()
+        .map_or(Poll::Ready(()), |timer| timer.poll(cx))
+}
+
+fn not_ready<G, Res, Err>(host: &G) -> Result<Res, Err>
+where
+    G: Judge<Res, Err>,
+{
+    let now = Now::of(host.scope().clock());
+    host.reject(Rejection::new(Reason::NotReady), &now)
+}
+
 /// Turns a place that was waited for into an admitted call.
 fn take_off<G>(
     host: &G,
@@ -357,7 +418,6 @@ where
 {
     let now = Now::of(host.scope().clock());
     let permit = host.policy().admit_from(place, &now)?;
-    host.policy().admitted(&permit, &now);
     let admitted = arrived.map(|_| now.tick());
     let waited = arrived.map(|arrived| now.tick().since(arrived));
     Ok(Flight::new(
@@ -366,4 +426,24 @@ where
         admitted,
         waited.unwrap_or_default(),
     ))
+}
+
+/// A caller in the queue, who may leave it.
+struct InQueue<'a, G: Host>(Option<&'a G>);
+
+impl<G: Host> Drop for InQueue<'_, G> {
+    fn drop(&mut self) {
+        if let Some(host) = self.0 {
+            abandon(host);
+        }
+    }
+}
+
+/// Counts a call that left the queue before its turn.
+fn abandon<G: Host>(host: &G) {
+    host.policy().abandoned(&Now::of(host.scope().clock()));
+    host.scope().tell(&Event::Settled {
+        outcome: Outcome::Cancelled,
+        latency: None,
+    });
 }

@@ -1,15 +1,16 @@
 //! The service behind a gate.
 
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use tower_service::Service;
 
 use super::{
-    Flight, Policy, ResponseFuture,
+    Completion, Flight, Policy, ResponseFuture,
     host::{Host, Judge},
 };
 use crate::{
     clock::Now,
+    event::Event,
     rejection::{Reason, Rejection},
 };
 
@@ -20,8 +21,7 @@ use crate::{
 pub struct Gate<S, G> {
     pub(super) inner: S,
     pub(super) host: G,
-    /// Whether the inner service was made ready since the last call.
-    pub(super) ready: bool,
+    pub(super) inner_is: Readiness,
 }
 
 impl<S, G> Gate<S, G> {
@@ -29,7 +29,7 @@ impl<S, G> Gate<S, G> {
         Self {
             inner,
             host,
-            ready: false,
+            inner_is: Readiness::AsTold,
         }
     }
 
@@ -76,11 +76,11 @@ where
             .policy()
             .is_shut(&Now::of(self.host.scope().clock()))
         {
-            self.ready = false;
+            self.inner_is = Readiness::PassedOver;
             return Poll::Ready(Ok(()));
         }
         let polled = self.inner.poll_ready(cx);
-        self.ready = matches!(polled, Poll::Ready(Ok(())));
+        self.inner_is = Readiness::AsTold;
         if let Poll::Ready(Err(error)) = &polled {
             count_broken::<_, S::Response, _>(&self.host, error);
         }
@@ -90,47 +90,41 @@ where
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
         let now = Now::of(self.host.scope().clock());
-        match depart(&mut self.inner, &self.host, &mut self.ready, &now) {
+        match depart(&self.host, &mut self.inner_is, &now) {
             Ok(flight) => ResponseFuture::called(self.inner.call(request), flight),
             Err(rejection) => ResponseFuture::refused(self.host.reject(rejection, &now)),
         }
     }
 }
 
-/// Admits a call to the inner service, which is ready if the answer is a flight. The service's code may
-/// run from then on.
+/// Whether the inner service may be called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Readiness {
+    /// It is as ready as the caller made it, who was told the truth.
+    #[default]
+    AsTold,
+    /// The caller was told that it is ready when it was not asked, because the circuit was open.
+    PassedOver,
+}
+
+/// Admits a call to the inner service, which may be called if the answer is a flight. Its code may run from
+/// then on.
 #[inline]
-pub(super) fn depart<S, G, Req>(
-    inner: &mut S,
+pub(super) fn depart<G>(
     host: &G,
-    ready: &mut bool,
+    inner_is: &mut Readiness,
     now: &Now<'_>,
 ) -> Result<Flight<G>, Rejection>
 where
-    S: Service<Req>,
     G: Host,
 {
     let mut flight = Flight::admit(host.clone(), now)?;
     flight.set_running(true);
-    if std::mem::take(ready) || is_ready_after_all(inner) {
+    if std::mem::take(inner_is) == Readiness::AsTold {
         return Ok(flight);
     }
     flight.withdraw();
     Err(Rejection::new(Reason::NotReady).named(host.scope().shared_name()))
-}
-
-/// Asks a service that was passed over while the circuit was open.
-///
-/// Whoever keeps ready services for later (a buffer, a balancer) would otherwise see one rejection more
-/// after the circuit has closed. Waiting is not possible here, hence the waker that wakes nobody; the
-/// next `poll_ready` brings its own.
-#[cold]
-fn is_ready_after_all<S, Req>(inner: &mut S) -> bool
-where
-    S: Service<Req>,
-{
-    let polled = inner.poll_ready(&mut Context::from_waker(Waker::noop()));
-    matches!(polled, Poll::Ready(Ok(())))
 }
 
 /// Counts an error of `poll_ready` as a call that failed: a broken connection shows itself there.
@@ -140,7 +134,10 @@ where
     G: Judge<Res, Err>,
 {
     let now = Now::of(host.scope().clock());
-    if let Ok(flight) = Flight::admit(host.clone(), &now) {
-        flight.settle(host.verdict(Err(error)));
-    }
+    let verdict = host.verdict(Err(error));
+    host.policy().broken(&Completion::new(verdict, None, &now));
+    host.scope().tell(&Event::Settled {
+        outcome: verdict.outcome(),
+        latency: None,
+    });
 }

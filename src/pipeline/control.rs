@@ -1,6 +1,6 @@
 //! The shared part of a pipeline: its policies, its statistics, and what operators see of them.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use super::{Settings, Snapshot};
 use crate::{
@@ -46,17 +46,19 @@ impl Control {
         let queue = settings.queue_or_none();
         let bulkhead =
             QueuedBulkhead::scoped(settings.bulkhead_or_unlimited(), queue, scope.clone());
-        let window = counts.length();
+        // A histogram has two slices; a window of less than two milliseconds is no reason to refuse.
+        let window = counts.length().max(Latency::SHORTEST);
+        let latency = || Latency::new(window).map_err(in_breaker);
         Ok(Self {
             parts: Arc::new(Parts {
                 policies: (
                     circuit.map_err(in_breaker)?,
                     bulkhead.map_err(|error| error.within("queue"))?,
                 ),
-                latency: Latency::new(window).map_err(in_breaker)?,
+                latency: latency()?,
                 total_latency: match queue.length {
                     0 => None,
-                    _ => Some(Latency::new(window).map_err(in_breaker)?),
+                    _ => Some(latency()?),
                 },
                 counts,
                 scope,
@@ -137,11 +139,6 @@ impl Policy for Control {
     }
 
     #[inline]
-    fn admitted(&self, permits: &Permits, now: &Now<'_>) {
-        self.parts.policies.admitted(permits, now);
-    }
-
-    #[inline]
     fn settle(&self, permits: Permits, completion: &Completion<'_>) {
         let now = completion.now().tick();
         self.parts
@@ -162,6 +159,10 @@ impl Policy for Control {
         self.parts.policies.refused(rejection, now);
     }
 
+    fn broken(&self, completion: &Completion<'_>) {
+        self.parts.policies.broken(completion);
+    }
+
     fn abandoned(&self, now: &Now<'_>) {
         self.parts.policies.abandoned(now);
     }
@@ -178,6 +179,10 @@ impl Queue for Control {
 
     fn enqueue(&self, rejection: Rejection, now: &Now<'_>) -> Result<Self::Ticket, Rejection> {
         self.parts.policies.enqueue(rejection, now)
+    }
+
+    fn longest_wait(&self) -> Duration {
+        self.parts.policies.longest_wait()
     }
 
     fn admit_from(&self, place: Self::Place, now: &Now<'_>) -> Result<Permits, Rejection> {

@@ -11,8 +11,8 @@ use super::{
 use crate::{
     bulkhead::QueuedBulkhead,
     circuit_breaker::CircuitBreaker,
-    event::Scope,
-    fallback::{Ending, FallbackLayer},
+    event::{FallbackEnding, Scope},
+    fallback::FallbackLayer,
     gate::{AsError, GateLayer, Policy, QueuedGate},
     outcome::ErrorsAsFailures,
     timeout::{Limit, Timeout, TimeoutLayer},
@@ -147,11 +147,21 @@ impl<S> Layer<S> for NoFallback {
     }
 }
 
-/// A fallback that can be part of a pipeline.
-pub trait Recovery {
+/// A fallback that can be part of a pipeline: [`NoFallback`], or any [`FallbackLayer`].
+///
+/// It is sealed.
+pub trait Recovery: sealed::Sealed {
     /// Has endings counted and observers told.
     #[must_use]
     fn counting(self, scope: &Scope, counts: Arc<Counts>) -> Self;
+}
+
+mod sealed {
+    pub trait Sealed {}
+
+    impl Sealed for super::NoFallback {}
+
+    impl<A, W, P> Sealed for super::FallbackLayer<A, W, P> {}
 }
 
 impl Recovery for NoFallback {
@@ -165,9 +175,9 @@ impl<A: Clone, W: Clone, P: Policy + Clone> Recovery for FallbackLayer<A, W, P> 
         let clock = scope.clock().clone();
         self.scoped(scope.clone()).tallied(move |ending| {
             let kind = match ending {
-                Ending::Answered => Kind::FallbackSuccess,
-                Ending::Failed => Kind::FallbackFailure,
-                Ending::Refused => Kind::FallbackRejected,
+                FallbackEnding::Answered => Kind::FallbackSuccess,
+                FallbackEnding::Failed => Kind::FallbackFailure,
+                FallbackEnding::Refused => Kind::FallbackRejected,
             };
             counts.record(kind, clock.now());
         })

@@ -59,7 +59,8 @@ impl Snapshot {
     }
 }
 
-/// Latencies of the calls within the window, exact to 6.25 %; zero without any.
+/// Latencies of the calls within the last half to whole window, exact to 6.25 % from 1 µs to 4.6 minutes;
+/// longer calls count as 4.5 minutes. Zero without any.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]

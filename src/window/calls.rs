@@ -33,7 +33,7 @@ const SLOW: u32 = 4;
 
 /// The last so many calls.
 #[derive(Debug)]
-pub struct Calls {
+pub(crate) struct Calls {
     sums: AtomicU64,
     next: AtomicU64,
     marks: Box<[AtomicU32]>,
@@ -41,13 +41,13 @@ pub struct Calls {
 
 /// What the last calls were.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LastCalls {
+pub(crate) struct LastCalls {
     /// How many there are, up to the length of the window.
-    pub calls: u32,
+    pub(crate) calls: u32,
     /// How many of them failed.
-    pub failed: u32,
+    pub(crate) failed: u32,
     /// How many of them were slow.
-    pub slow: u32,
+    pub(crate) slow: u32,
 }
 
 impl Calls {
@@ -56,8 +56,8 @@ impl Calls {
     /// # Errors
     ///
     /// Names `window`.
-    pub fn new(length: u32) -> Result<Self, SettingsError> {
-        let length = settings::count("window", length, 1..=MOST_CALLS)?;
+    pub(crate) fn new(length: u32) -> Result<Self, SettingsError> {
+        let length = settings::within("window", length, 1..=MOST_CALLS)?;
         Ok(Self {
             sums: AtomicU64::new(empty(0)),
             next: AtomicU64::new(0),
@@ -67,19 +67,19 @@ impl Calls {
 
     /// Returns the last calls.
     #[must_use]
-    pub fn last(&self) -> LastCalls {
+    pub(crate) fn last(&self) -> LastCalls {
         read(self.sums.load(Ordering::Acquire))
     }
 
     /// Returns the era, for [`record`](Self::record).
     #[must_use]
-    pub fn era(&self) -> u16 {
+    pub(crate) fn era(&self) -> u16 {
         era_of(self.sums.load(Ordering::Acquire))
     }
 
     /// Adds a call and returns the last calls with it, or nothing if the window has been cleared since
     /// `era` was read.
-    pub fn record(&self, era: u16, failed: bool, slow: bool) -> Option<LastCalls> {
+    pub(crate) fn record(&self, era: u16, failed: bool, slow: bool) -> Option<LastCalls> {
         if self.era() != era {
             return None;
         }
@@ -98,7 +98,7 @@ impl Calls {
     }
 
     /// Empties the window.
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         let next_era = |sums| Some(empty(era_of(sums).wrapping_add(1)));
         let cleared = self
             .sums

@@ -16,6 +16,7 @@ use crate::{
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Kind {
     /// A call succeeded.
     Success,
@@ -110,7 +111,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Creates counters over `window`, from 1 ms to a day, in `buckets`, from 1 to 256, of 1 ms at
+    /// Creates counters over `window`, from 1 ms to an hour, in `buckets`, from 1 to 256, of 1 ms at
     /// least.
     ///
     /// # Errors
@@ -154,7 +155,8 @@ impl Counts {
             .raise(self.cursor(now), Kind::PEAK, u64::from(in_flight));
     }
 
-    /// Returns the most calls in flight in the window that ends at `now`, given how many there are now.
+    /// Returns the most calls in flight in the window that ends at `now`, given how many there are now;
+    /// exact but for calls that begin while another one ends.
     #[must_use]
     pub fn peak(&self, in_flight: u32, now: Tick) -> u32 {
         let newest = self.ring.newest_at(now);

@@ -150,7 +150,7 @@ fn no_window_but_what_is_documented_is_taken() {
     assert_eq!(error(Duration::MAX, 1), "window");
     assert_eq!(error(Duration::from_micros(9_999), 10), "window");
     assert!(Counts::new(Duration::from_millis(10), 10).is_ok());
-    assert!(Counts::new(Duration::from_secs(86_400), 256).is_ok());
+    assert!(Counts::new(Duration::from_secs(3_600), 256).is_ok());
 }
 
 #[test]

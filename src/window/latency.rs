@@ -30,7 +30,10 @@ pub struct Latency {
 }
 
 impl Latency {
-    /// Creates an empty histogram over `window`, from 2 ms to a day.
+    /// The shortest window.
+    pub const SHORTEST: Duration = Duration::from_millis(2);
+
+    /// Creates an empty histogram over `window`, from 2 ms to an hour.
     ///
     /// # Errors
     ///

@@ -4,7 +4,8 @@
 //! whose columns are what is counted. Each word holds its bucket's position and its count together, so
 //! that taking over an old bucket and counting into it are one step, and nobody ever has to clear
 //! anything. [`Counts`] counts outcomes and knows the most calls that were in flight, [`Latency`] is a
-//! histogram; [`Calls`] holds the last so many outcomes instead of the last so many seconds.
+//! histogram. A circuit breaker may look at the last so many calls instead of the last so many seconds; they
+//! have a ring of marks of their own.
 //!
 //! What holds for all of them:
 //!
@@ -21,10 +22,12 @@ mod latency;
 mod models;
 mod ring;
 
-pub(crate) use self::counts::sum_of;
-pub use self::{
+pub(crate) use self::{
     calls::{Calls, LastCalls},
+    counts::sum_of,
+    ring::Cursor,
+};
+pub use self::{
     counts::{Counts, Kind, Tally},
     latency::{Latency, Quantiles},
-    ring::Cursor,
 };

@@ -16,7 +16,8 @@
 //!
 //! **Bits.** A word cannot be written more often than once in four nanoseconds, so a bucket of `w` ns
 //! needs `log2(w) - 2` bits at most for its count; the others hold all positions until the end of
-//! [`Tick`]. Simulated time may stand still, so the count also stops at half its range.
+//! [`Tick`], and as many again for what clearing adds: more than 20 million clearings even of the longest
+//! window. Simulated time may stand still, so the count also stops at half its range.
 //!
 //! **Ordering.** Positions are published with release and read with acquire, so that whoever knows a
 //! position also knows the offset it was made with. Words are counted and read in `SeqCst`: of two calls
@@ -39,15 +40,15 @@ use crate::{
 /// The most buckets a window may have, for the row of a position shares a word with it.
 const MOST_BUCKETS: u32 = 1 << ROW_BITS;
 const ROW_BITS: u32 = 8;
-/// No count needs more: 68 thousand million events in one bucket.
-const MOST_COUNT_BITS: u32 = 36;
+/// No count needs more: 8 thousand million events in one bucket.
+const MOST_COUNT_BITS: u32 = 34;
 const SHORTEST_BUCKET: Duration = Duration::from_millis(1);
-/// Longer ones would be statistics, not a window.
-const LONGEST_WINDOW: Duration = Duration::from_secs(86_400);
+/// Longer ones would be statistics, not a window; and see **Bits**.
+const LONGEST_WINDOW: Duration = Duration::from_secs(3_600);
 
 /// Where in the window an event counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cursor {
+pub(crate) struct Cursor {
     position: u64,
     row: u32,
 }
@@ -73,7 +74,7 @@ pub(super) struct Timeline {
 
 impl Timeline {
     pub(super) fn new(window: Duration, buckets: u32) -> Result<Self, SettingsError> {
-        let buckets = settings::count("buckets", buckets, 1..=MOST_BUCKETS)?;
+        let buckets = settings::within("buckets", buckets, 1..=MOST_BUCKETS)?;
         let window_ns = settings::duration("window", window, SHORTEST_BUCKET..=LONGEST_WINDOW)?;
         let width_ns = window_ns / u64::from(buckets);
         if Duration::from_nanos(width_ns) < SHORTEST_BUCKET {

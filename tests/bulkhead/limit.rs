@@ -91,7 +91,7 @@ async fn observers_are_told_of_a_limit_that_really_changed() {
     let scope = Scope::new().observed_by({
         let told = Arc::clone(&told);
         move |_: Option<&str>, event: &Event| {
-            if let Event::Limit { from, to } = event {
+            if let Event::Limit { from, to, .. } = event {
                 told.lock().unwrap().push((*from, *to));
             }
         }

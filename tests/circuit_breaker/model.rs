@@ -123,6 +123,8 @@ struct Model {
     openings: i32,
     asked_until: u64,
     probes: (u32, u32, u32),
+    /// The shares of a ramp-up, added up, in parts of a whole call.
+    ramp: u32,
     in_a_row: u32,
     ended: VecDeque<Ended>,
 }
@@ -142,6 +144,7 @@ impl Model {
             openings: 0,
             asked_until: 0,
             probes: (0, 0, 0),
+            ramp: 0,
             in_a_row: 0,
             ended: VecDeque::new(),
         }
@@ -170,19 +173,20 @@ impl Model {
                 self.ended.clear();
                 self.openings = 0;
                 self.asked_until = 0;
+                self.ramp = u32::MAX;
             }
         }
     }
 
-    /// Admits or refuses; `chance` is what a ramp-up decided.
-    fn admit(&mut self, now: u64, chance: bool) -> Result<Call, (Reason, Option<u64>)> {
+    /// Admits or refuses.
+    fn admit(&mut self, now: u64) -> Result<Call, (Reason, Option<u64>)> {
         let role = match self.mode {
             Mode::ForcedOpen => return Err((Reason::CircuitForcedOpen, None)),
             Mode::ForcedClosed if matches!(self.state, State::Closed | State::RampingUp) => {
                 Role::Judged
             }
             Mode::ForcedClosed => Role::Bystander,
-            Mode::Automatic | Mode::DryRun => match self.decide(now, chance) {
+            Mode::Automatic | Mode::DryRun => match self.decide(now) {
                 Err(_) if self.mode == Mode::DryRun => Role::Bystander,
                 decision => decision?,
             },
@@ -194,25 +198,33 @@ impl Model {
         })
     }
 
-    fn decide(&mut self, now: u64, chance: bool) -> Result<Role, (Reason, Option<u64>)> {
+    fn decide(&mut self, now: u64) -> Result<Role, (Reason, Option<u64>)> {
         match self.state {
             State::Closed => Ok(Role::Judged),
             State::RampingUp => {
-                if now - self.time >= millis(self.settings.ramp_up.unwrap()) {
+                let (passed, whole) = (now - self.time, millis(self.settings.ramp_up.unwrap()));
+                if passed >= whole {
                     self.state = State::Closed;
-                } else if !chance {
-                    return Err((Reason::RampingUp, None));
+                    return Ok(Role::Judged);
                 }
-                Ok(Role::Judged)
+                let share = (passed as f64 / whole as f64).max(0.1);
+                let part = (share * f64::from(u32::MAX)) as u32;
+                let completes_a_call;
+                (self.ramp, completes_a_call) = self.ramp.overflowing_add(part);
+                if completes_a_call {
+                    Ok(Role::Judged)
+                } else {
+                    Err((Reason::RampingUp, None))
+                }
             }
             State::Open if now < self.time => Err((Reason::CircuitOpen, Some(self.time - now))),
             State::Open => {
                 self.enter(State::HalfOpen, now);
-                self.decide(now, chance)
+                self.decide(now)
             }
             State::HalfOpen if now >= self.time => {
                 self.enter(State::Open, now);
-                self.decide(now, chance)
+                self.decide(now)
             }
             State::HalfOpen => {
                 let (in_flight, good, bad) = self.probes;
@@ -248,6 +260,8 @@ impl Model {
         match call.role {
             Role::Judged => self.judge(ended),
             Role::Probe => self.report(ended),
+            // Left over from another mode, it is counted for life only.
+            Role::Bystander if self.mode == Mode::Automatic => {}
             Role::Bystander => self.remember(ended, false),
         }
     }
@@ -395,11 +409,8 @@ impl Pair {
 
     fn admit(&mut self) {
         self.made += 1;
-        let would_reject = || self.sim.breaker.counts().lifetime.would_reject;
-        let before = would_reject();
         let admitted = self.sim.breaker.admit();
-        let chance = admitted.is_ok() && would_reject() == before;
-        let expected = self.model.admit(self.now(), chance);
+        let expected = self.model.admit(self.now());
         match (admitted, expected) {
             (Ok(flight), Ok(call)) => self.flights.push((flight, call)),
             (Err(rejection), Err((reason, retry_after))) => {

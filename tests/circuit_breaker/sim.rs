@@ -140,8 +140,8 @@ fn note(log: &Log, event: &Event) {
         Event::Transition {
             from, to, cause, ..
         } => log.note(format!("{} > {}: {cause}", from.as_str(), to.as_str())),
-        Event::Mode { from, to } => log.note(format!("{} > {}", from.as_str(), to.as_str())),
-        Event::WouldReject { reason } => log.note(format!("would reject: {reason}")),
+        Event::Mode { from, to, .. } => log.note(format!("{} > {}", from.as_str(), to.as_str())),
+        Event::WouldReject { reason, .. } => log.note(format!("would reject: {reason}")),
         _ => {}
     }
 }

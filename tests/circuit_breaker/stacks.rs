@@ -3,7 +3,7 @@
 use std::{
     cell::Cell,
     convert::Infallible,
-    future::{Future, Pending, Ready, pending, ready},
+    future::{Future, Ready, pending, ready},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     rc::Rc,
@@ -12,6 +12,8 @@ use std::{
 
 use portcullis::{
     circuit_breaker::{CircuitBreaker, State},
+    clock::Now,
+    gate::{GateLayer, Policy},
     outcome::Outcome,
     rejection::{BoxError, Reason, Rejection},
 };
@@ -102,22 +104,17 @@ fn a_half_open_circuit_without_a_place_does_not_wait_for_a_busy_service() {
     assert_pending!(gate.poll_ready::<()>());
 }
 
-/// tower-resilience rejects with a readiness granted while open.
+/// tower-resilience goes on rejecting with a readiness granted while open.
 #[test]
-fn a_readiness_granted_while_open_is_good_after_closing() {
+fn a_readiness_granted_while_open_is_asked_for_again_after_closing() {
     let sim = Sim::opened(quick());
-    let service = Moody::new(Mood::Ready);
-    let mut gate = mock::Spawn::new(sim.breaker.layer().layer(service.clone()));
+    let mut gate = mock::Spawn::new(sim.breaker.layer().layer(Moody::new(Mood::Ready)));
     assert_ready_ok!(gate.poll_ready::<()>());
     sim.breaker.reset();
-    assert_ready_ok!(task::spawn(gate.call(())).poll());
-
-    sim.breaker.trip();
-    assert_ready_ok!(gate.poll_ready::<()>());
-    sim.breaker.reset();
-    service.0.set(Mood::Busy);
     let error = assert_ready_err!(task::spawn(gate.call(())).poll());
     assert_eq!(reason_of(&error), Some(Reason::NotReady));
+    assert_ready_ok!(gate.poll_ready::<()>());
+    assert_ready_ok!(task::spawn(gate.call(())).poll());
     let lifetime = sim.breaker.counts().lifetime;
     assert_eq!((lifetime.not_ready, lifetime.calls()), (1, 2));
 }
@@ -138,29 +135,24 @@ fn a_probe_whose_service_was_not_ready_gives_its_place_back() {
 
 #[test]
 fn a_withdrawn_probe_of_an_older_state_takes_no_place_of_a_later_one() {
-    // The inner service changes the state while it is asked whether it is ready.
-    struct Meddler(CircuitBreaker, Rc<Cell<bool>>);
-    impl Service<()> for Meddler {
-        type Response = ();
-        type Error = BoxError;
-        type Future = Pending<Answer>;
+    // A policy to the right that changes the state before it refuses.
+    #[derive(Clone)]
+    struct Meddler(CircuitBreaker);
+    impl Policy for Meddler {
+        type Permit = ();
 
-        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Answer> {
+        fn admit(&self, _: &Now<'_>) -> Result<(), Rejection> {
             self.0.reset();
-            self.1.set(true);
-            Poll::Pending
-        }
-
-        fn call(&mut self, (): ()) -> Self::Future {
-            pending()
+            Err(Rejection::new(Reason::Policy("meddling")))
         }
     }
     let sim = Sim::at_probe_time(quick());
-    let asked = Rc::new(Cell::new(false));
-    let meddler = Meddler(sim.breaker.clone(), Rc::clone(&asked));
-    let mut gate = sim.breaker.layer().layer(meddler);
-    assert_ready_err!(task::spawn(gate.call(())).poll());
-    assert!(asked.get());
+    let meddler = Meddler(sim.breaker.clone());
+    let gate = GateLayer::new((sim.breaker.clone(), meddler));
+    assert_eq!(
+        gate.admit().unwrap_err().reason(),
+        Reason::Policy("meddling")
+    );
     assert_eq!(sim.state(), State::Closed);
     sim.succeed(100);
 }

@@ -159,13 +159,15 @@ fn a_classifier_decides_over_errors_and_answers() {
 #[test]
 fn a_rejection_for_want_of_readiness_carries_the_name() {
     let log = Log::default();
-    let (gate, mut handle) = tower_test::mock::spawn_layer::<(), (), _>(
-        GateLayer::new(Spy::new("spy", &log)).scoped(Scope::named("inventory")),
+    let spy = Spy::new("spy", &log);
+    let (mut gate, _handle) = tower_test::mock::spawn_layer::<(), (), _>(
+        GateLayer::new(spy.clone()).scoped(Scope::named("inventory")),
     );
-    handle.allow(0);
+    spy.shut(true);
+    assert_ready_ok!(gate.poll_ready());
+    spy.shut(false);
 
-    let error =
-        assert_ready_err!(task::spawn(tower::Service::call(&mut gate.into_inner(), ())).poll());
+    let error = assert_ready_err!(task::spawn(gate.call(())).poll());
     let rejection = Rejection::find(&*error).unwrap();
     assert_eq!(rejection.reason(), Reason::NotReady);
     assert_eq!(rejection.name(), Some("inventory"));

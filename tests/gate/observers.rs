@@ -20,11 +20,13 @@ fn scope(log: &Log) -> Scope {
     Scope::named("inventory").observed_by(move |name: Option<&str>, event: &Event| {
         let name = name.unwrap_or("nobody");
         match event {
-            Event::Settled { outcome, latency } => {
+            Event::Settled {
+                outcome, latency, ..
+            } => {
                 assert!(latency.is_some(), "observers get latencies");
                 log.note(format!("{name} settled {outcome:?}"));
             }
-            Event::Rejected { reason } => log.note(format!("{name} rejected {reason:?}")),
+            Event::Rejected { reason, .. } => log.note(format!("{name} rejected {reason:?}")),
             other => panic!("unexpected {other:?}"),
         }
     })
@@ -61,11 +63,13 @@ fn observers_are_told_of_cancelled_calls_and_of_missing_readiness() {
     drop(gate.call(()));
     assert!(log.take().contains(&"inventory settled Cancelled".into()));
 
-    let (gate, mut handle) = tower_test::mock::spawn_layer::<(), (), _>(
-        GateLayer::new(Spy::new("spy", &log)).scoped(scope(&log)),
-    );
-    handle.allow(0);
-    assert_ready_err!(task::spawn(gate.into_inner().call(())).poll());
+    let spy = Spy::new("spy", &log);
+    let (mut gate, _handle) =
+        tower_test::mock::spawn_layer::<(), (), _>(GateLayer::new(spy.clone()).scoped(scope(&log)));
+    spy.shut(true);
+    assert_ready_ok!(gate.poll_ready());
+    spy.shut(false);
+    assert_ready_err!(task::spawn(gate.call(())).poll());
     assert_eq!(
         log.take(),
         ["spy admits", "spy withdraws", "inventory rejected NotReady"]

@@ -174,7 +174,7 @@ async fn a_dry_run_counts_a_call_that_waits_once() {
         .observed_by({
             let log = log.clone();
             move |_: Option<&str>, event: &Event| {
-                if let Event::WouldReject { reason } = event {
+                if let Event::WouldReject { reason, .. } = event {
                     log.note(format!("{reason:?}"));
                 }
             }

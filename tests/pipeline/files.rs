@@ -16,7 +16,7 @@ fn what_a_file_leaves_out_has_its_default() {
         "timeout": "250ms",
         "bulkhead": {"limit": 20},
         "queue": {"length": 10, "longest_wait": "50ms"},
-        "circuit_breaker": {"failure_rate": 0.2, "window": {"over": "30s"}},
+        "circuit_breaker": {"failure_rate": 0.2, "window": "30s"},
     });
     let expected = Settings::default()
         .timeout(ms(250))
@@ -85,12 +85,12 @@ async fn a_snapshot_can_be_written() {
         (&written["state"], &written["mode"]),
         (&json!("open"), &json!("automatic"))
     );
-    assert_eq!(written["remaining_open"], "5s");
-    assert_eq!(written["window_length"], "10s");
+    assert_eq!(written["remaining_open"], 5.0);
+    assert_eq!(written["window_length"], 10.0);
     assert_eq!(written["lifetime"]["success"], 1);
     assert_eq!(written["window"]["circuit_open"], 1);
     assert_eq!(written["latency"]["count"], 1);
-    assert!(written["latency"]["p99_5"].is_string());
+    assert!(written["latency"]["p99_5"].is_number());
     let numbers = [
         "times_opened",
         "in_flight",
@@ -100,4 +100,18 @@ async fn a_snapshot_can_be_written() {
     ];
     let numbers = numbers.map(|field| written[field].as_u64().unwrap());
     assert_eq!(numbers, [1, 0, 1, 100, 0]);
+}
+
+/// The file in the docs is read as it stands there.
+#[test]
+fn the_documented_file_is_a_file() {
+    let docs = include_str!("../../src/pipeline/mod.rs");
+    let (_, rest) = docs.split_once("```json").expect("a file in the docs");
+    let (file, _) = rest.split_once("```").expect("its end");
+    let file = file.replace("//!", "");
+    let settings: Settings = serde_json::from_str(&file).unwrap();
+    Pipeline::builder("inventory")
+        .settings(settings)
+        .build()
+        .unwrap();
 }

@@ -164,7 +164,7 @@ async fn the_ends_of_the_ranges_are_allowed() {
         .queue(queue(0).longest_wait(ms(1)))
         .circuit_breaker(
             breaker()
-                .window(Window::Over(ms(2)))
+                .window(Window::Over(ms(1)))
                 .buckets(1)
                 .failure_rate(0.000_001)
                 .slow_calls(Duration::from_nanos(1), 0.000_001)
@@ -182,7 +182,7 @@ async fn the_ends_of_the_ranges_are_allowed() {
         .queue(queue(u32::MAX).longest_wait(YEAR))
         .circuit_breaker(
             breaker()
-                .window(Window::Over(Duration::from_secs(86_400)))
+                .window(Window::Over(Duration::from_secs(3_600)))
                 .buckets(256)
                 .failure_rate(1.0)
                 .slow_calls(YEAR, 1.0)

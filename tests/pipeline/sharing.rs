@@ -60,14 +60,16 @@ fn noting(log: &Log) -> impl Fn(Option<&str>, &Event) + Send + Sync + 'static {
         assert_eq!(name, Some("inventory"));
         log.note(match event {
             Event::Transition { from, to, .. } => format!("{from:?} to {to:?}"),
-            Event::Mode { from, to } => format!("{from:?} to {to:?}"),
-            Event::Limit { from, to } => format!("limit {from} to {to}"),
-            Event::Rejected { reason } => format!("rejected {reason:?}"),
-            Event::WouldReject { reason } => format!("would reject {reason:?}"),
-            Event::Settled { outcome, latency } => {
+            Event::Mode { from, to, .. } => format!("{from:?} to {to:?}"),
+            Event::Limit { from, to, .. } => format!("limit {from} to {to}"),
+            Event::Rejected { reason, .. } => format!("rejected {reason:?}"),
+            Event::WouldReject { reason, .. } => format!("would reject {reason:?}"),
+            Event::Settled {
+                outcome, latency, ..
+            } => {
                 format!("settled {outcome:?} in {latency:?}")
             }
-            Event::Fallback { answered } => format!("fallback {answered}"),
+            Event::Fallback { ending, .. } => format!("fallback {ending:?}"),
             other => panic!("unexpected {other:?}"),
         });
     }
@@ -91,11 +93,11 @@ async fn observers_hear_of_all_parts_in_order() {
     let expected = [
         "Closed to Open",
         "settled Timeout in Some(1s)",
-        "fallback true",
+        "fallback Answered",
     ];
     assert_eq!(log.take(), expected);
     ask(&service, Ask::Succeed).await.unwrap();
-    assert_eq!(log.take(), ["rejected CircuitOpen", "fallback true"]);
+    assert_eq!(log.take(), ["rejected CircuitOpen", "fallback Answered"]);
 
     tokio::time::advance(Duration::from_secs(6)).await;
     ask(&service, Ask::Succeed).await.unwrap();
@@ -107,7 +109,7 @@ async fn observers_hear_of_all_parts_in_order() {
     assert_eq!(log.take(), expected);
     pipeline.bulkhead().set_limit(0);
     ask(&service, Ask::Succeed).await.unwrap();
-    let expected = ["limit 5 to 0", "rejected BulkheadFull", "fallback true"];
+    let expected = ["limit 5 to 0", "rejected BulkheadFull", "fallback Answered"];
     assert_eq!(log.take(), expected);
 }
 

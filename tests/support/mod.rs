@@ -117,6 +117,10 @@ impl Policy for Spy {
         self.note("withdraws");
     }
 
+    fn broken(&self, completion: &Completion<'_>) {
+        self.note(&format!("hears of a {:?}", completion.outcome()));
+    }
+
     fn is_shut(&self, _: &Now<'_>) -> bool {
         self.shut.load(Ordering::Relaxed)
     }
