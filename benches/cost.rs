@@ -43,13 +43,13 @@ struct Case {
 const CASES: &[Case] = &[
     case("bare service", 20, 0, || calls(Echo)),
     case("breaker", 250, 0, || calls(breaker().layer().layer(Echo))),
-    case("breaker, without Tower", 235, 0, by_hand),
-    case("breaker, slow calls counted", 295, 0, || {
+    case("breaker, without Tower", 215, 0, by_hand),
+    case("breaker, slow calls counted", 305, 0, || {
         let settings = circuit_breaker::Settings::default();
         let breaker = CircuitBreaker::new(settings.slow_calls(Duration::from_secs(1), 0.5));
         calls(breaker.expect("valid").layer().layer(Echo))
     }),
-    case("breaker, open", 430, 0, || {
+    case("breaker, open", 510, 0, || {
         let breaker = breaker();
         breaker.trip();
         calls(breaker.layer().layer(Echo))
@@ -57,7 +57,7 @@ const CASES: &[Case] = &[
     case("bulkhead", 80, 0, || {
         calls(bulkhead(10).layer().layer(Echo))
     }),
-    case("bulkhead, full", 120, 0, || {
+    case("bulkhead, full", 130, 0, || {
         calls(bulkhead(0).layer().layer(Echo))
     }),
     case("timeout, ready at once", 60, 0, || {
@@ -67,7 +67,7 @@ const CASES: &[Case] = &[
         calls(FallbackLayer::value(0).layer(Echo))
     }),
     case("pipeline", 600, 0, || calls_through_pipeline(|_| {})),
-    case("pipeline, open", 920, 0, || {
+    case("pipeline, open", 1_010, 0, || {
         calls_through_pipeline(CircuitBreaker::trip)
     }),
 ];

@@ -388,3 +388,53 @@ fn two_probes_decide_once() {
         assert_eq!((lifetime.success, lifetime.failure), (1, 1));
     });
 }
+
+#[test]
+fn a_rate_that_never_was_does_not_trip() {
+    explore(|| {
+        let model = Model::new(settings().failure_rate(0.7).minimum_calls(2));
+        let failure = model.admit(0).unwrap();
+        let failing = model.spawn(move |model| model.settle(failure, Outcome::Failure, 0));
+        let (good, bad) = (model.admit(0).unwrap(), model.admit(0).unwrap());
+        let other = model.spawn(move |model| {
+            model.settle(good, Outcome::Success, 0);
+            model.settle(bad, Outcome::Failure, 0);
+        });
+        failing.join().unwrap();
+        other.join().unwrap();
+        assert_eq!(model.breaker.state(), State::Closed, "two of three at most");
+    });
+}
+
+#[test]
+fn a_late_failure_in_a_later_bucket_is_not_seen_after_a_reset() {
+    explore(|| {
+        let model = Model::new(settings());
+        let late = model.admit(0).unwrap();
+        let failing = model.spawn(move |model| model.settle(late, Outcome::Failure, 1));
+        let closing = model.spawn(|model| model.breaker.reset());
+        failing.join().unwrap();
+        closing.join().unwrap();
+        model.clock.store(1, Ordering::Relaxed);
+        assert_eq!(model.breaker.counts().window.calls(), 0);
+    });
+}
+
+#[test]
+fn a_bystander_of_an_earlier_mode_does_not_count_in_the_next_window() {
+    explore(|| {
+        let model = Model::new(settings());
+        model.breaker.trip();
+        let probe = model.admit(5).unwrap();
+        model.breaker.set_mode(Mode::ForcedClosed);
+        let bystander = model.admit(5).unwrap();
+        model.breaker.set_mode(Mode::Automatic);
+        let late = model.spawn(move |model| model.settle(bystander, Outcome::Failure, 5));
+        let closing = model.spawn(move |model| model.settle(probe, Outcome::Success, 5));
+        late.join().unwrap();
+        closing.join().unwrap();
+        model.clock.store(5, Ordering::Relaxed);
+        assert_eq!(model.breaker.state(), State::Closed);
+        assert_eq!(model.breaker.counts().window.calls(), 0);
+    });
+}

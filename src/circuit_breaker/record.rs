@@ -153,10 +153,8 @@ impl Record {
         }
         match (&self.calls, place.cursor) {
             (Some(calls), _) => self.judge_last(calls, place.era, ended),
-            (None, Some(cursor)) if !rules.is_empty() => {
-                self.judge_window(cursor, ended, now.tick(), rules)
-            }
-            (None, _) => None,
+            (None, Some(cursor)) => self.judge_window(cursor, ended, now.tick(), rules),
+            (None, None) => None,
         }
     }
 

@@ -77,10 +77,6 @@ impl Rules {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.rules.is_empty()
-    }
-
     pub(super) fn verdict(&self, evidence: &Evidence) -> Option<Cause> {
         self.rules.iter().find_map(|rule| rule.verdict(evidence))
     }

@@ -109,7 +109,7 @@ pub(super) enum Readiness {
 
 /// Admits a call to the inner service, which may be called if the answer is a flight. Its code may run from
 /// then on.
-#[inline]
+#[inline(always)]
 pub(super) fn depart<G>(
     host: &G,
     inner_is: &mut Readiness,
@@ -118,13 +118,22 @@ pub(super) fn depart<G>(
 where
     G: Host,
 {
+    if std::mem::take(inner_is) == Readiness::PassedOver {
+        return Err(passed_over(host, now));
+    }
     let mut flight = Flight::admit(host.clone(), now)?;
     flight.set_running(true);
-    if std::mem::take(inner_is) == Readiness::AsTold {
-        return Ok(flight);
+    Ok(flight)
+}
+
+/// Rejects a call whose service was not asked: for the policy's reason, or else for that one.
+#[cold]
+fn passed_over<G: Host>(host: &G, now: &Now<'_>) -> Rejection {
+    match Flight::admit(host.clone(), now) {
+        Ok(flight) => flight.withdraw(),
+        Err(rejection) => return rejection,
     }
-    flight.withdraw();
-    Err(Rejection::new(Reason::NotReady).named(host.scope().shared_name()))
+    Rejection::new(Reason::NotReady).named(host.scope().shared_name())
 }
 
 /// Counts an error of `poll_ready` as a call that failed: a broken connection shows itself there.

@@ -141,14 +141,17 @@ impl Policy for Control {
     #[inline]
     fn settle(&self, permits: Permits, completion: &Completion<'_>) {
         let now = completion.now().tick();
-        self.parts
-            .counts
-            .before_fall(self.bulkhead().in_flight(), now);
+        let in_flight = self.bulkhead().in_flight();
+        self.parts.counts.before_fall(in_flight, now);
         // A call that was cancelled took as long as its caller had patience.
         if completion.outcome() != Outcome::Cancelled {
             self.observe_latency(completion, now);
         }
-        self.parts.policies.settle(permits, completion);
+        // Not as a pair, which guards the first permit against a panic of the second policy: these are
+        // our own.
+        let ((breaker, bulkhead), (probe, permit)) = (&self.parts.policies, permits);
+        bulkhead.settle(permit, completion);
+        breaker.settle(probe, completion);
     }
 
     fn withdraw(&self, permits: Permits) {

@@ -150,6 +150,7 @@ impl Counts {
     /// which calls only run needs no note of its own: the level it had is seen by the next fall, which
     /// is newer, or is the level now. (Hystrix samples at starts only, and shows 0 while long calls
     /// run.)
+    #[inline(always)]
     pub fn before_fall(&self, in_flight: u32, now: Tick) {
         self.ring
             .raise(self.cursor(now), Kind::PEAK, u64::from(in_flight));

@@ -227,3 +227,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_window_that_was_cleared_millions_of_times_still_counts() {
+    let counts = Counts::new(3_600 * SECOND, 256).unwrap();
+    for number in 1..3_000_000_u32 {
+        counts.clear();
+        if number % 100_000 == 0 {
+            counts.record(Kind::Failure, Tick::ZERO);
+            counts.record(Kind::Failure, Tick::ZERO);
+            assert_eq!(counts.window(Tick::ZERO).failure, 2, "after {number}");
+        }
+    }
+}

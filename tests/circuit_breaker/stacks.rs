@@ -11,6 +11,7 @@ use std::{
 };
 
 use portcullis::{
+    bulkhead::{self, Bulkhead},
     circuit_breaker::{CircuitBreaker, State},
     clock::Now,
     gate::{GateLayer, Policy},
@@ -289,4 +290,16 @@ fn a_call_dropped_at_once_says_nothing() {
     }
     assert_eq!(sim.state(), State::Closed);
     assert_eq!(sim.breaker.counts().lifetime.cancelled, 100);
+}
+
+#[test]
+fn errors_of_readiness_trip_also_beside_a_full_bulkhead() {
+    let sim = Sim::new(quick());
+    let full = Bulkhead::new(bulkhead::Settings::default().limit(0)).unwrap();
+    let gate = GateLayer::new((sim.breaker.clone(), full));
+    let mut gate = mock::Spawn::new(gate.layer(Moody::new(Mood::Broken)));
+    while sim.state() == State::Closed {
+        assert_ready_err!(gate.poll_ready::<()>());
+    }
+    assert_eq!(sim.breaker.counts().lifetime.rejected(), 0);
 }

@@ -18,6 +18,7 @@ use tower::{
     balance::p2c::Balance,
     buffer::Buffer,
     discover::ServiceList,
+    limit::ConcurrencyLimit,
     load::Constant,
     load_shed::{LoadShed, error::Overloaded},
     retry::{self, Retry},
@@ -182,4 +183,22 @@ async fn a_gate_guards_a_balancer() {
         assert_eq!(answer.unwrap(), "A");
     }
     assert_eq!(log.take().len(), 6);
+}
+
+/// A waker that nobody holds would leave a reservation behind that nobody uses.
+#[tokio::test(start_paused = true)]
+async fn a_rejected_call_leaves_no_reservation_in_the_service() {
+    let spy = Spy::new("spy", &Log::default());
+    let limit = ConcurrencyLimit::new(service_fn(|()| ready(Ok::<_, BoxError>(()))), 1);
+    let layer = GateLayer::new(spy.clone());
+    let [mut one, mut other, mut third] = [(); 3].map(|()| layer.layer(limit.clone()));
+    let running = soon(third.ready()).await.unwrap().call(());
+
+    spy.shut(true);
+    soon(one.ready()).await.unwrap();
+    spy.shut(false);
+    soon(one.call(())).await.unwrap_err();
+
+    soon(running).await.unwrap();
+    soon(other.ready()).await.unwrap();
 }

@@ -6,15 +6,16 @@ use std::{
 };
 
 use portcullis::{
+    bulkhead::{Bulkhead, QueueSettings, QueuedBulkhead, Settings},
     clock::{Now, Tick},
-    gate::{GateLayer, Policy},
+    gate::{Completion, GateLayer, Policy},
     outcome::Outcome,
-    rejection::BoxError,
+    rejection::{BoxError, Rejection},
 };
-use tokio_test::{assert_ready_ok, task};
-use tower::{Layer, ServiceExt, service_fn};
+use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
+use tower::{Layer, Service, ServiceExt, service_fn};
 
-use crate::support::{Log, Spy};
+use crate::support::{Log, Spy, soon};
 
 fn three(log: &Log) -> (Spy, Spy, Spy) {
     (Spy::new("a", log), Spy::new("b", log), Spy::new("c", log))
@@ -178,4 +179,60 @@ fn a_refusal_withdraws_whole_stacks_to_its_left() {
             "a withdraws"
         ]
     );
+}
+
+/// A policy whose bookkeeping fails.
+#[derive(Clone)]
+struct PanicsInSettle;
+
+impl Policy for PanicsInSettle {
+    type Permit = ();
+
+    fn admit(&self, _: &Now<'_>) -> Result<(), Rejection> {
+        Ok(())
+    }
+
+    fn settle(&self, (): (), _: &Completion<'_>) {
+        panic!("the policy's own");
+    }
+}
+
+#[test]
+fn a_panic_in_settle_loses_no_permit_of_the_policies_to_the_left() {
+    let log = Log::default();
+    let first = Spy::new("first", &log);
+    let second = Spy::new("second", &log);
+    let gate = GateLayer::new((first, second, PanicsInSettle));
+    let flight = gate.admit().unwrap();
+    catch_unwind(AssertUnwindSafe(|| flight.settle(Outcome::Success))).unwrap_err();
+    let seen = log.take();
+    assert_eq!(seen[2..], ["second withdraws", "first withdraws"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_its_own_refusals_wait_in_the_queue_of_a_bulkhead() {
+    let other = Bulkhead::new(Settings::default().limit(0)).unwrap();
+    let queued = QueuedBulkhead::new(Settings::default().limit(1), QueueSettings::default());
+    let queued = queued.unwrap();
+    let _running = queued.admit().unwrap();
+    let mut gate = GateLayer::new((other, queued.clone()))
+        .queued()
+        .layer(service_fn(|()| ready(Ok::<_, BoxError>(()))));
+    let call = soon(gate.ready()).await.unwrap().call(());
+    let error = assert_ready_err!(task::spawn(call).poll());
+    assert!(Rejection::find(&*error).is_some_and(Rejection::is_bulkhead_full));
+}
+
+#[tokio::test(start_paused = true)]
+async fn three_policies_may_have_a_queue() {
+    let queued = QueuedBulkhead::new(Settings::default().limit(1), QueueSettings::default());
+    let queued = queued.unwrap();
+    let running = queued.admit().unwrap();
+    let mut gate = GateLayer::new(((), None::<()>, queued))
+        .queued()
+        .layer(service_fn(|()| ready(Ok::<_, BoxError>(()))));
+    let mut waiting = task::spawn(soon(gate.ready()).await.unwrap().call(()));
+    assert_pending!(waiting.poll());
+    running.settle(Outcome::Success);
+    assert_ready_ok!(waiting.poll());
 }

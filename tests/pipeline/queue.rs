@@ -246,6 +246,19 @@ async fn after_the_wait_the_service_is_made_ready_before_it_is_called() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn in_front_of_a_busy_service_a_call_waits_no_longer_than_in_the_queue() {
+    let pipeline = of_one_waiting_call();
+    let (call, _handle) = in_front_of_a_busy_service(&pipeline).await;
+
+    let began = tokio::time::Instant::now();
+    let error = soon(call).await.unwrap_err();
+    assert_eq!(began.elapsed(), queue(1).longest_wait);
+    assert_eq!(Rejection::find(&*error).unwrap().reason(), Reason::NotReady);
+    assert_eq!(counted(pipeline.control()), [("not_ready", 1)]);
+    assert_eq!(pipeline.snapshot().in_flight, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_dropped_in_front_of_a_busy_service_is_cancelled_once() {
     let pipeline = of_one_waiting_call();
     let (call, _handle) = in_front_of_a_busy_service(&pipeline).await;
