@@ -40,7 +40,7 @@ fn a_bucket_taken_over_by_two_at_once_loses_nothing_and_shows_no_ghost() {
             thread::spawn(move || counts.window(bucket(1)).failure)
         };
         assert!(reader.join().unwrap() <= 2, "the old failure shows");
-        writers.map(|writer| writer.join().unwrap());
+        let _ = writers.map(|writer| writer.join().unwrap());
         assert_eq!(counts.window(bucket(1)).failure, 2);
         assert_eq!(counts.lifetime().failure, 3);
     });
@@ -146,7 +146,7 @@ fn sums_are_kept(length: u32) {
                 assert!(last.failed <= 3 && last.slow <= 2, "{last:?}");
             })
         });
-        writers.map(|writer| writer.join().unwrap());
+        let _ = writers.map(|writer| writer.join().unwrap());
         for _ in 0..length {
             calls.record(0, true, true);
         }
