@@ -1,0 +1,207 @@
+//! What a call costs in portcullis and in its peers, measured side by side.
+//!
+//! See the README beside `Cargo.toml` for how to read the numbers.
+
+use std::{env, process::ExitCode, thread};
+
+use crate::{
+    args::{Command, Options},
+    case::Case,
+    measure::Contender,
+    memory::Table,
+    report::Row,
+    subject::{Answer, Effort, Subject},
+};
+
+mod args;
+mod backend;
+mod budgets;
+mod case;
+mod drive;
+mod instructions;
+mod measure;
+mod memory;
+mod report;
+mod round;
+mod subject;
+mod subjects;
+
+fn main() -> ExitCode {
+    let done = args::parse(env::args().skip(1)).and_then(perform);
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}\n\n{}", args::HELP);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(command: Command) -> Result<(), String> {
+    // One worker, asleep in the timer's driver: timers are driven, and all calls are made by threads
+    // of our own.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_time()
+        .build()
+        .map_err(|error| error.to_string())?;
+    let _entered = runtime.enter();
+    match command {
+        Command::Help => println!("{}", args::HELP),
+        Command::List => list(),
+        Command::Count {
+            case,
+            subject,
+            calls,
+        } => return instructions::run(case, &subject, calls),
+        Command::Run(options) => return run(&options),
+    }
+    Ok(())
+}
+
+fn list() {
+    println!("cases:");
+    for case in Case::ALL {
+        println!("    {}", case.name());
+    }
+    println!("    memory\nsubjects:");
+    for subject in subject::all() {
+        println!("    {}", subject.name());
+    }
+}
+
+fn run(options: &Options) -> Result<(), String> {
+    let subjects: Vec<Box<dyn Subject>> = subject::all()
+        .into_iter()
+        .filter(|subject| subject.name() == "bare" || options.has_subject(subject.name()))
+        .collect();
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let mut rows = Vec::new();
+    let cases = Case::ALL
+        .iter()
+        .filter(|case| options.has_case(case.name()));
+    for case in cases {
+        rows.extend(run_case(*case, options, &subjects, threads));
+    }
+    if options.has_case("memory") {
+        rows.extend(run_memory(options, &subjects, threads));
+    }
+    budgets::print(&rows);
+    match &options.json {
+        Some(path) => report::write(&rows, path).map_err(|error| error.to_string()),
+        None => Ok(()),
+    }
+}
+
+fn run_case(
+    case: Case,
+    options: &Options,
+    subjects: &[Box<dyn Subject>],
+    all_threads: usize,
+) -> Vec<Row> {
+    report::print_heading(case.name());
+    let (mut contenders, mut rows) = prepared(case, options.effort, subjects);
+    let counted: Vec<(f64, Option<u64>)> = contenders
+        .iter()
+        .map(|contender| {
+            let counted = || instructions::of(case, contender.subject.name());
+            let instructions = options.instructions.then(counted).flatten();
+            (measure::allocations(&contender.prepared), instructions)
+        })
+        .collect();
+    let mut numbers = vec![1];
+    if all_threads > 1 {
+        numbers.push(all_threads);
+    }
+    for threads in numbers {
+        let nanos = measure::measure(case, options.effort, &mut contenders, threads);
+        for (place, contender) in contenders.iter().enumerate() {
+            rows.push(Row {
+                threads: Some(threads),
+                ns_median: Some(rounded(nanos[place].median)),
+                ns_min: Some(rounded(nanos[place].min)),
+                // The bare service comes first.
+                ratio: Some(rounded(nanos[place].median / nanos[0].median)),
+                allocs: Some(counted[place].0),
+                instructions: counted[place].1.filter(|_| threads == 1),
+                quiet: Some(nanos[place].quiet),
+                note: note(contender, nanos[place].quiet),
+                ..row(case.name(), contender.subject)
+            });
+        }
+    }
+    rows.iter().for_each(report::print);
+    rows
+}
+
+fn note(contender: &Contender<'_>, quiet: bool) -> Option<String> {
+    let busy = (!quiet).then(|| "(few undisturbed rounds)".to_owned());
+    let notes: Vec<String> = contender
+        .prepared
+        .note
+        .iter()
+        .cloned()
+        .chain(busy)
+        .collect();
+    (!notes.is_empty()).then(|| notes.join(" "))
+}
+
+/// Prepares all who can; there is a row for each who cannot.
+fn prepared(
+    case: Case,
+    effort: Effort,
+    subjects: &[Box<dyn Subject>],
+) -> (Vec<Contender<'_>>, Vec<Row>) {
+    let (mut contenders, mut rows) = (Vec::new(), Vec::new());
+    for subject in subjects {
+        let subject = subject.as_ref();
+        match subject.prepare(case, effort) {
+            Answer::Ready(prepared) => contenders.push(Contender { subject, prepared }),
+            Answer::Cannot(why) => rows.push(Row {
+                note: Some(why.to_owned()),
+                ..row(case.name(), subject)
+            }),
+            Answer::NotAsked => {}
+        }
+    }
+    (contenders, rows)
+}
+
+fn run_memory(options: &Options, subjects: &[Box<dyn Subject>], threads: usize) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for Table { name, case, counts } in memory::TABLES {
+        report::print_memory_heading(name);
+        // Nothing around the backend takes nothing.
+        for subject in subjects.iter().filter(|subject| subject.name() != "bare") {
+            let subject = subject.as_ref();
+            let most = memory::most(subject.name(), options.effort);
+            for count in counts.iter().copied().filter(|count| *count <= most) {
+                let Some(bytes) = memory::of(subject, case, options.effort, count, threads) else {
+                    continue;
+                };
+                let row = Row {
+                    instances: Some(count),
+                    inline_bytes: Some(bytes.inline),
+                    idle_bytes: Some(bytes.idle),
+                    busy_bytes: Some(bytes.busy),
+                    ..row(name, subject)
+                };
+                report::print_memory(&row);
+                rows.push(row);
+            }
+        }
+    }
+    rows
+}
+
+fn row(case: &str, subject: &dyn Subject) -> Row {
+    Row {
+        case: case.to_owned(),
+        subject: subject.name().to_owned(),
+        ..Row::default()
+    }
+}
+
+fn rounded(number: f64) -> f64 {
+    (100.0 * number).round() / 100.0
+}
