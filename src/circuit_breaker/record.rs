@@ -2,8 +2,9 @@
 //!
 //! The rules are asked on every outcome, but for one shortcut: a good call cannot trip a circuit while
 //! there is nothing bad in the window, or enough calls to judge it already (it lowers a rate that was not
-//! reached). Then the window is *calm*. Calm is remembered together with what it was concluded from: the bucket, since in the
-//! next one calls have left the window, and the number of bad calls ever. Any bad call spoils it.
+//! reached). Then the window is *calm*. Calm is remembered together with what it was concluded from: the
+//! number of bad calls ever, so that any bad call spoils it, judged or not, and, where there are bad ones in the window, the
+//! bucket, since in the next one calls have left.
 //!
 //! **Ordering.** A good call counts itself and then looks at `bad_calls`; a bad one counts itself, raises
 //! `bad_calls` and then adds up the window. All four are `SeqCst`, so that either the good call sees that
@@ -94,7 +95,7 @@ impl Record {
             calls,
             timed,
             bad_calls: AtomicU32::new(0),
-            calm: AtomicU64::new(u64::MAX),
+            calm: AtomicU64::new(mark(UNTIL_A_BAD_CALL, 0)),
         }
     }
 
@@ -106,9 +107,22 @@ impl Record {
         }
     }
 
-    /// Counts an outcome in the window and for life.
-    #[inline(always)]
+    /// Counts an outcome that is not judged, in the window and for life.
     pub(super) fn count(&self, place: Place, ended: Ended) {
+        self.tally(place, ended);
+        if ended.is_bad() {
+            self.spoil_calm();
+        }
+    }
+
+    /// To be called when a bad call has been counted.
+    fn spoil_calm(&self) {
+        self.bad_calls.fetch_add(1, Ordering::SeqCst);
+        sequenced();
+    }
+
+    #[inline(always)]
+    fn tally(&self, place: Place, ended: Ended) {
         let (kind, slow) = ended.kinds();
         self.count_kind(place, kind);
         if let Some(slow) = slow {
@@ -147,7 +161,7 @@ impl Record {
         now: &Now<'_>,
         rules: &Rules,
     ) -> Option<Evidence> {
-        self.count(place, ended);
+        self.tally(place, ended);
         if !ended.is_judged() {
             return None;
         }
@@ -172,8 +186,7 @@ impl Record {
         rules: &Rules,
     ) -> Option<Evidence> {
         if ended.is_bad() {
-            self.bad_calls.fetch_add(1, Ordering::SeqCst);
-            sequenced();
+            self.spoil_calm();
         } else if self.is_calm(cursor) {
             return None;
         }
@@ -183,7 +196,8 @@ impl Record {
     #[inline(always)]
     fn is_calm(&self, cursor: Cursor) -> bool {
         let calm = self.calm.load(Ordering::SeqCst);
-        calm == mark(cursor, self.bad_calls.load(Ordering::SeqCst))
+        let bad_calls = self.bad_calls.load(Ordering::SeqCst);
+        calm == mark(UNTIL_A_BAD_CALL, bad_calls) || calm == mark(cursor.mark(), bad_calls)
     }
 
     #[cold]
@@ -210,7 +224,13 @@ impl Record {
         };
         // A rule that is reached and did not trip, in a forced circuit, has to be asked again.
         if !rules.await_a_good_call(&evidence) && rules.verdict(&evidence).is_none() {
-            self.calm.store(mark(cursor, bad_calls), Ordering::SeqCst);
+            let is_clean = evidence.failed == 0 && evidence.slow == 0;
+            let bucket = if is_clean {
+                UNTIL_A_BAD_CALL
+            } else {
+                cursor.mark()
+            };
+            self.calm.store(mark(bucket, bad_calls), Ordering::SeqCst);
         }
         evidence
     }
@@ -247,6 +267,10 @@ fn evidence_of(last: LastCalls) -> Evidence {
     }
 }
 
-fn mark(cursor: Cursor, bad_calls: u32) -> u64 {
-    u64::from(cursor.mark()) << 32 | u64::from(bad_calls)
+/// In place of a bucket: there is nothing bad in the window, so it need not be looked at in the next one
+/// either.
+const UNTIL_A_BAD_CALL: u32 = u32::MAX;
+
+fn mark(bucket: u32, bad_calls: u32) -> u64 {
+    u64::from(bucket) << 32 | u64::from(bad_calls)
 }

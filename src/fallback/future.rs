@@ -127,7 +127,7 @@ where
         };
         // The guard has a say only where there would be a fallback, or it would count in vain.
         let now = Now::of(layer.scope().clock());
-        let flight = match Flight::admit(layer.clone(), &now) {
+        let flight = match Flight::admit(&layer, &now) {
             Ok(flight) => flight.running(),
             Err(rejection) => {
                 layer.policy().refused(&rejection, &now);

@@ -38,16 +38,16 @@ enum Running {
 impl<G: Host> Flight<G> {
     /// Asks the policy.
     #[inline(always)]
-    pub(crate) fn admit(host: G, now: &Now<'_>) -> Result<Self, Rejection> {
+    pub(crate) fn admit(host: &G, now: &Now<'_>) -> Result<Self, Rejection> {
         let permit = host.policy().admit(now)?;
-        let admitted = Self::wants_latency(&host).then(|| now.tick());
-        Ok(Self::new(host, permit, admitted, Duration::ZERO))
+        let admitted = Self::wants_latency(host).then(|| now.tick());
+        Ok(Self::new(host.clone(), permit, admitted, Duration::ZERO))
     }
 
     /// Asks the policy on behalf of code that settles the flight by itself.
     pub(crate) fn by_hand(host: &G) -> Result<Self, Rejection> {
         let now = Now::of(host.scope().clock());
-        match Self::admit(host.clone(), &now) {
+        match Self::admit(host, &now) {
             // From here on, a panic is the call's.
             Ok(flight) => Ok(flight.running()),
             Err(rejection) => {

@@ -89,7 +89,7 @@ where
 {
     let admitted = {
         let now = Now::of(host.scope().clock());
-        Flight::admit(host.clone(), &now).map_err(|rejection| host.reject(rejection, &now))
+        Flight::admit(&host, &now).map_err(|rejection| host.reject(rejection, &now))
     };
     match admitted {
         Ok(flight) => ResponseFuture::called(future, flight).await,

@@ -351,7 +351,7 @@ where
 {
     let (ticket, arrived) = {
         let now = Now::of(host.scope().clock());
-        match Flight::admit(host.clone(), &now) {
+        match Flight::admit(host, &now) {
             Ok(flight) => return Ok(flight),
             Err(rejection) => {
                 let ticket = host.policy().enqueue(rejection, &now);

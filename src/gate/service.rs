@@ -121,7 +121,7 @@ where
     if std::mem::take(inner_is) == Readiness::PassedOver {
         return Err(passed_over(host, now));
     }
-    let mut flight = Flight::admit(host.clone(), now)?;
+    let mut flight = Flight::admit(host, now)?;
     flight.set_running(true);
     Ok(flight)
 }
@@ -129,7 +129,7 @@ where
 /// Rejects a call whose service was not asked: for the policy's reason, or else for that one.
 #[cold]
 fn passed_over<G: Host>(host: &G, now: &Now<'_>) -> Rejection {
-    match Flight::admit(host.clone(), now) {
+    match Flight::admit(host, now) {
         Ok(flight) => flight.withdraw(),
         Err(rejection) => return rejection,
     }
