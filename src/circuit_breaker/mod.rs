@@ -72,6 +72,7 @@
 //! second on a snapshot and counts its own rejections as failures; here each outcome decides, and
 //! rejections are not outcomes.
 
+mod admission;
 mod breaker;
 #[cfg(all(test, portcullis_loom))]
 mod models;

@@ -50,8 +50,10 @@ mod host;
 mod layer;
 mod policy;
 mod queue;
+mod queued;
 mod refusal;
 mod service;
+mod waiting;
 
 pub use self::{
     flight::Flight,
@@ -59,11 +61,12 @@ pub use self::{
     host::{Handle, Host, Judge},
     layer::{GateLayer, QueuedLayer},
     policy::{Completion, Policy},
-    queue::{Queue, QueueFuture, QueuedGate},
+    queue::Queue,
+    queued::{QueueFuture, QueuedGate},
     refusal::{AsError, Refusal, RespondWith},
     service::Gate,
 };
 pub(crate) use self::{
     host::call,
-    queue::{acquire, call_queued},
+    waiting::{acquire, call_queued},
 };
