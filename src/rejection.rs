@@ -35,7 +35,8 @@ pub enum Reason {
     NotReady,
     /// As many calls are in flight as may be, and there is no place in the queue, if there is one.
     BulkheadFull,
-    /// The longest wait in the queue of a bulkhead is over.
+    /// The longest wait is over: for a turn in the queue of a bulkhead, or after it for the service to be
+    /// ready.
     WaitTimedOut,
     /// The call did not end within its time limit.
     DeadlineExceeded,
@@ -70,7 +71,7 @@ impl fmt::Display for Reason {
             Self::RampingUp => "circuit ramping up",
             Self::NotReady => "service was not ready when the circuit closed",
             Self::BulkheadFull => "bulkhead full",
-            Self::WaitTimedOut => "longest wait for the bulkhead is over",
+            Self::WaitTimedOut => "longest wait is over",
             Self::DeadlineExceeded => "deadline exceeded",
             Self::Policy(why) => why,
         })

@@ -280,7 +280,7 @@ impl Policy for CircuitBreaker {
         let place = circuit.record.place(completion.now());
         let word = circuit.load();
         if word.generation() != permit.generation {
-            return circuit.record.count_for_life(ended);
+            return circuit.count_late(permit.role, ended);
         }
         if let Some(asked) = completion.retry_after() {
             circuit.leave_alone(asked, completion.now().tick());
@@ -312,7 +312,17 @@ impl Policy for CircuitBreaker {
     }
 
     fn broken(&self, completion: &Completion<'_>) {
-        if let Ok(permit) = Policy::admit(self, completion.now()) {
+        let word = self.circuit.load();
+        // Not by way of admission, which would let a share of them speak while the circuit ramps up.
+        let permit = if word.is_closed() {
+            Ok(CircuitPermit {
+                generation: word.generation(),
+                role: Role::Judged,
+            })
+        } else {
+            Policy::admit(self, completion.now())
+        };
+        if let Ok(permit) = permit {
             self.settle(permit, completion);
         }
     }

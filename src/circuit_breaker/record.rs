@@ -147,6 +147,10 @@ impl Record {
         }
     }
 
+    pub(super) fn count_kind_for_life(&self, kind: Kind) {
+        self.counts.record_for_life(kind);
+    }
+
     /// Counts a call that the rules do not hear of, because it was not admitted.
     pub(super) fn count_unheard(&self, kind: Kind, now: &Now<'_>) {
         self.count_kind(self.place(now), kind);
@@ -267,7 +271,7 @@ fn evidence_of(last: LastCalls) -> Evidence {
     }
 }
 
-/// In place of a bucket: there is nothing bad in the window, so it need not be looked at in the next one
+/// In place of a bucket, which none is: there is nothing bad in the window, so it need not be looked at in the next one
 /// either.
 const UNTIL_A_BAD_CALL: u32 = u32::MAX;
 

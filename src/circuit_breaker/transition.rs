@@ -22,6 +22,17 @@ impl Circuit {
         Word(self.word.load(Ordering::Acquire))
     }
 
+    /// Counts an outcome that comes after the state has changed, and what a dry run has spared the call.
+    #[cold]
+    pub(super) fn count_late(&self, role: Role, ended: Ended) {
+        if let Role::Spared(spared) = role {
+            self.record.count_kind_for_life(Kind::WouldReject);
+            let reason = spared.reason();
+            self.scope.tell(&Event::WouldReject { reason });
+        }
+        self.record.count_for_life(ended);
+    }
+
     /// Counts an outcome that is not judged, and what a dry run has spared the call. That comes at the end,
     /// for a call may be asked about twice before it begins, and may not begin after all.
     #[cold]
@@ -166,6 +177,8 @@ impl Circuit {
         let is_new_generation = next.generation() != word.generation();
         if is_new_generation && next.is_closed() {
             self.record.clear();
+            // The first call of a ramp-up is admitted.
+            self.ramp.store(u32::MAX, Ordering::Relaxed);
         }
         let open_for = (next.state() == State::Open).then(|| self.open_time(now));
         if is_new_generation {
@@ -200,8 +213,6 @@ impl Circuit {
             State::Closed | State::RampingUp => {
                 self.openings.store(0, Ordering::Relaxed);
                 self.asked_until.store(0, Ordering::Relaxed);
-                // The first call of a ramp-up is admitted.
-                self.ramp.store(u32::MAX, Ordering::Relaxed);
             }
             State::HalfOpen => {}
         }

@@ -75,7 +75,7 @@ where
             ready!(expired(this.patience, patience, cx));
             let flight = this.flight.take().expect("it was there a moment ago");
             flight.withdraw();
-            return Poll::Ready(ResponseFuture::refused(not_ready(this.host)));
+            return Poll::Ready(ResponseFuture::refused(waited_too_long(this.host)));
         };
         let mut flight = this.flight.take().expect("it was there three lines ago");
         Poll::Ready(match ready {
@@ -163,12 +163,12 @@ fn expired(mut timer: Pin<&mut Option<Sleep>>, after: Duration, cx: &mut Context
         .map_or(Poll::Ready(()), |timer| timer.poll(cx))
 }
 
-fn not_ready<G, Res, Err>(host: &G) -> Result<Res, Err>
+fn waited_too_long<G, Res, Err>(host: &G) -> Result<Res, Err>
 where
     G: Judge<Res, Err>,
 {
     let now = Now::of(host.scope().clock());
-    host.reject(Rejection::new(Reason::NotReady), &now)
+    host.reject(Rejection::new(Reason::WaitTimedOut), &now)
 }
 
 /// Turns a place that was waited for into an admitted call.

@@ -138,7 +138,7 @@ impl Policy for Control {
         self.parts.policies.admit(now)
     }
 
-    #[inline]
+    #[inline(always)]
     fn settle(&self, permits: Permits, completion: &Completion<'_>) {
         let now = completion.now().tick();
         let in_flight = self.bulkhead().in_flight();
@@ -154,7 +154,12 @@ impl Policy for Control {
         breaker.settle(probe, completion);
     }
 
+    #[cold]
     fn withdraw(&self, permits: Permits) {
+        let now = self.parts.scope.clock().now();
+        self.parts
+            .counts
+            .before_fall(self.bulkhead().in_flight(), now);
         self.parts.policies.withdraw(permits);
     }
 

@@ -16,7 +16,8 @@ use crate::{
 )]
 #[non_exhaustive]
 pub struct Settings {
-    /// How long a call may take from its admission on, from 1 ns to a year, or none for ever.
+    /// How long a call of the service may take, from 1 ns to a year, or none for ever. Waits, in a queue and
+    /// for a service that is not ready, come before it.
     /// Default: 1 s, Hystrix's number.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub timeout: Option<Duration>,

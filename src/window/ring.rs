@@ -54,10 +54,10 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
-    /// Returns the position's lower half, to tell a bucket from its neighbours.
+    /// Returns the lower 31 bits of the position, to tell a bucket from its neighbours.
     #[expect(clippy::cast_possible_truncation, reason = "that is what it does")]
     pub(crate) const fn mark(self) -> u32 {
-        self.position as u32
+        self.position as u32 & (u32::MAX >> 1)
     }
 }
 

@@ -137,3 +137,19 @@ fn observers_are_told_of_modes_when_they_change() {
         ]
     );
 }
+
+#[test]
+fn a_dry_run_says_what_it_spared_also_when_the_circuit_has_moved_on() {
+    let sim = Sim::opened(quick().mode(Mode::DryRun));
+    let spared_while_open = sim.admit();
+    sim.advance(5 * SECOND);
+    let probe = sim.admit();
+    let spared_while_half_open = sim.admit();
+    sim.log.take();
+    probe.settle(Outcome::Success);
+    assert_eq!(sim.state(), State::Closed);
+    spared_while_open.settle(Outcome::Success);
+    spared_while_half_open.settle(Outcome::Success);
+    assert_eq!(sim.breaker.counts().lifetime.would_reject, 2);
+    assert_eq!(sim.log.take().len(), 3, "the closing, and each of them");
+}

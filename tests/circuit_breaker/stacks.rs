@@ -303,3 +303,15 @@ fn errors_of_readiness_trip_also_beside_a_full_bulkhead() {
     }
     assert_eq!(sim.breaker.counts().lifetime.rejected(), 0);
 }
+
+#[test]
+fn errors_of_readiness_are_all_counted_while_the_circuit_ramps_up() {
+    let sim = Sim::at_probe_time(quick().ramp_up(100 * SECOND).minimum_calls(20));
+    sim.succeed(1);
+    assert_eq!(sim.state(), State::RampingUp);
+    let mut gate = mock::Spawn::new(sim.breaker.layer().layer(Moody::new(Mood::Broken)));
+    for _ in 0..20 {
+        assert_ready_err!(gate.poll_ready::<()>());
+    }
+    assert_eq!(sim.state(), State::Open);
+}

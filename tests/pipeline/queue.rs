@@ -253,9 +253,11 @@ async fn in_front_of_a_busy_service_a_call_waits_no_longer_than_in_the_queue() {
     let began = tokio::time::Instant::now();
     let error = soon(call).await.unwrap_err();
     assert_eq!(began.elapsed(), queue(1).longest_wait);
-    assert_eq!(Rejection::find(&*error).unwrap().reason(), Reason::NotReady);
-    assert_eq!(counted(pipeline.control()), [("not_ready", 1)]);
-    assert_eq!(pipeline.snapshot().in_flight, 0);
+    let rejection = Rejection::find(&*error).unwrap();
+    assert_eq!(rejection.reason(), Reason::WaitTimedOut);
+    assert_eq!(counted(pipeline.control()), [("wait_timed_out", 1)]);
+    let snapshot = pipeline.snapshot();
+    assert_eq!((snapshot.in_flight, snapshot.peak_in_flight), (0, 1));
 }
 
 #[tokio::test(start_paused = true)]
