@@ -607,3 +607,12 @@ async fn observers_are_told_of_fallbacks_and_of_nothing_else() {
         .unwrap_err();
     assert_eq!(told.lock().unwrap().len(), 0);
 }
+
+/// In tower-resilience a response must be `Clone` and `Sync`, which axum's are not.
+#[tokio::test(start_paused = true)]
+async fn a_response_need_be_neither_clone_nor_sync() {
+    let layer = FallbackLayer::respond(|_: &BoxError| Cell::new(Box::new(7)));
+    let broken = service_fn(|()| ready(Err::<Cell<Box<u32>>, BoxError>("broken".into())));
+    let answer = within(layer.layer(broken).oneshot(())).await.unwrap();
+    assert_eq!(*answer.into_inner(), 7);
+}

@@ -18,7 +18,7 @@ use std::{
 use futures_util::FutureExt;
 use portcullis::{
     clock::Now,
-    event::Scope,
+    event::{Event, Scope},
     gate::{Completion, GateLayer, Policy},
     outcome::Outcome,
     rejection::{BoxError, Reason, Rejection},
@@ -413,4 +413,31 @@ fn an_ended_call_is_not_to_be_polled_again() {
     let mut answer = task::spawn(service.call(Some(Duration::ZERO)));
     assert_ready!(answer.poll()).unwrap_err();
     drop(answer.poll());
+}
+
+/// tower-resilience reports it as a timeout, at once.
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_the_service_is_no_timeout() {
+    let outcomes = Arc::new(Mutex::new(Vec::new()));
+    let scope = Scope::new().observed_by({
+        let outcomes = Arc::clone(&outcomes);
+        move |_: Option<&str>, event: &Event| {
+            if let Event::Settled { outcome, .. } = event {
+                outcomes.lock().unwrap().push(*outcome);
+            }
+        }
+    });
+    let service = ServiceBuilder::new()
+        .layer(GateLayer::new(()).scoped(scope))
+        .layer(layer())
+        .service_fn(|()| async {
+            tokio::task::yield_now().await;
+            if true {
+                panic!("the service's own");
+            }
+            Ok::<(), Rejection>(())
+        });
+    let call = tokio::spawn(async move { service.oneshot(()).await.is_ok() });
+    assert!(within(call).await.unwrap_err().is_panic());
+    assert_eq!(*outcomes.lock().unwrap(), [Outcome::Failure]);
 }
