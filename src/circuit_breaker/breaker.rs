@@ -288,7 +288,7 @@ impl Policy for CircuitBreaker {
         match permit.role {
             Role::Judged => circuit.judge(word, place, ended, completion.now()),
             Role::Bystander | Role::Spared(_) => {
-                circuit.stand_by(word, permit.role, place, ended, completion.now());
+                circuit.stand_by(word, permit.role, place, ended);
             }
             Role::Probe => circuit.report(permit.generation, place, ended, completion.now()),
         }
@@ -308,7 +308,8 @@ impl Policy for CircuitBreaker {
 
     fn refused(&self, rejection: &Rejection, now: &Now<'_>) {
         let kind = Kind::of_rejection(rejection.reason());
-        self.circuit.record.count_unheard(kind, now);
+        let record = &self.circuit.record;
+        record.count_unheard(record.place(now), kind);
     }
 
     fn broken(&self, completion: &Completion<'_>) {
@@ -328,7 +329,8 @@ impl Policy for CircuitBreaker {
     }
 
     fn abandoned(&self, now: &Now<'_>) {
-        self.circuit.record.count_unheard(Kind::Cancelled, now);
+        let record = &self.circuit.record;
+        record.count_unheard(record.place(now), Kind::Cancelled);
     }
 
     #[inline(always)]

@@ -46,6 +46,14 @@ pub(super) struct Place {
     era: u16,
 }
 
+impl Place {
+    /// Not in the window, but for life.
+    pub(super) const NOWHERE: Self = Self {
+        cursor: None,
+        era: 0,
+    };
+}
+
 /// An outcome, as the window counts it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ended {
@@ -139,21 +147,14 @@ impl Record {
     }
 
     /// Counts an outcome that has nothing to do with the circuit of today.
+    #[cold]
     pub(super) fn count_for_life(&self, ended: Ended) {
-        let (kind, slow) = ended.kinds();
-        self.counts.record_for_life(kind);
-        if let Some(slow) = slow {
-            self.counts.record_for_life(slow);
-        }
+        self.tally(Place::NOWHERE, ended);
     }
 
-    pub(super) fn count_kind_for_life(&self, kind: Kind) {
-        self.counts.record_for_life(kind);
-    }
-
-    /// Counts a call that the rules do not hear of, because it was not admitted.
-    pub(super) fn count_unheard(&self, kind: Kind, now: &Now<'_>) {
-        self.count_kind(self.place(now), kind);
+    /// Counts what the rules do not hear of.
+    pub(super) fn count_unheard(&self, place: Place, kind: Kind) {
+        self.count_kind(place, kind);
     }
 
     /// Counts an outcome, and returns what there is to judge now, unless it cannot matter.
@@ -271,8 +272,8 @@ fn evidence_of(last: LastCalls) -> Evidence {
     }
 }
 
-/// In place of a bucket, which none is: there is nothing bad in the window, so it need not be looked at in the next one
-/// either.
+/// In place of a bucket, and like none: there is nothing bad in the window, so it need not be looked at
+/// in the next bucket either.
 const UNTIL_A_BAD_CALL: u32 = u32::MAX;
 
 fn mark(bucket: u32, bad_calls: u32) -> u64 {

@@ -25,36 +25,30 @@ impl Circuit {
     /// Counts an outcome that comes after the state has changed, and what a dry run has spared the call.
     #[cold]
     pub(super) fn count_late(&self, role: Role, ended: Ended) {
-        if let Role::Spared(spared) = role {
-            self.record.count_kind_for_life(Kind::WouldReject);
-            let reason = spared.reason();
-            self.scope.tell(&Event::WouldReject { reason });
-        }
+        self.count_spared(role, Place::NOWHERE);
         self.record.count_for_life(ended);
     }
 
     /// Counts an outcome that is not judged, and what a dry run has spared the call. That comes at the end,
     /// for a call may be asked about twice before it begins, and may not begin after all.
     #[cold]
-    pub(super) fn stand_by(
-        &self,
-        word: Word,
-        role: Role,
-        place: Place,
-        ended: Ended,
-        now: &Now<'_>,
-    ) {
-        if let Role::Spared(spared) = role {
-            let reason = spared.reason();
-            self.record.count_unheard(Kind::WouldReject, now);
-            self.scope.tell(&Event::WouldReject { reason });
-        }
+    pub(super) fn stand_by(&self, word: Word, role: Role, place: Place, ended: Ended) {
+        self.count_spared(role, place);
         // In the automatic mode it is a leftover of another one, and whoever closes the circuit does not
         // reckon with it.
         if word.mode() == Mode::Automatic {
             self.record.count_for_life(ended);
         } else {
             self.record.count(place, ended);
+        }
+    }
+
+    fn count_spared(&self, role: Role, place: Place) {
+        if let Role::Spared(spared) = role {
+            self.record.count_unheard(place, Kind::WouldReject);
+            self.scope.tell(&Event::WouldReject {
+                reason: spared.reason(),
+            });
         }
     }
 

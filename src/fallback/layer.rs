@@ -89,57 +89,54 @@ impl<A: Clone, W: Clone, P: Clone> FallbackLayer<A, W, P> {
     /// Sets which errors the fallback is for; the others come out untouched. Default: all.
     #[must_use]
     pub fn when<W2>(self, when: W2) -> FallbackLayer<A, W2, P> {
-        let shared = Arc::unwrap_or_clone(self.shared);
-        FallbackLayer {
-            shared: Arc::new(Shared {
-                when,
-                answer: shared.answer,
-                guard: shared.guard,
-                observed: shared.observed,
-                scope: shared.scope,
-                tally: shared.tally,
-            }),
-        }
+        self.with(|shared| Shared {
+            when,
+            answer: shared.answer,
+            guard: shared.guard,
+            observed: shared.observed,
+            scope: shared.scope,
+            tally: shared.tally,
+        })
     }
 
     /// Sets a policy that the fallback must pass, such as a bulkhead, so that a failing service does
     /// not drown what stands in for it. What it refuses ends with the original error. Default: none.
     #[must_use]
     pub fn guarded_by<P2>(self, guard: P2) -> FallbackLayer<A, W, P2> {
-        let shared = Arc::unwrap_or_clone(self.shared);
-        FallbackLayer {
-            shared: Arc::new(Shared {
-                guard,
-                answer: shared.answer,
-                when: shared.when,
-                observed: shared.observed,
-                scope: shared.scope,
-                tally: shared.tally,
-            }),
-        }
+        self.with(|shared| Shared {
+            guard,
+            answer: shared.answer,
+            when: shared.when,
+            observed: shared.observed,
+            scope: shared.scope,
+            tally: shared.tally,
+        })
     }
 
     /// Sets the observers, who are told of each fallback, and the clock of the guard.
     #[must_use]
     pub fn scoped(self, scope: Scope) -> Self {
-        let shared = Shared {
+        self.with(|shared| Shared {
             scope: Scope::new().on_clock(scope.clock().clone()),
             observed: scope,
-            ..Arc::unwrap_or_clone(self.shared)
-        };
-        Self {
-            shared: Arc::new(shared),
-        }
+            ..shared
+        })
     }
 
     /// Sets who counts the fallbacks that were needed; a call that succeeds does not touch it.
     pub(crate) fn tallied(self, tally: impl Fn(FallbackEnding) + Send + Sync + 'static) -> Self {
-        let shared = Shared {
+        self.with(|shared| Shared {
             tally: Some(Arc::new(tally)),
-            ..Arc::unwrap_or_clone(self.shared)
-        };
-        Self {
-            shared: Arc::new(shared),
+            ..shared
+        })
+    }
+
+    fn with<W2, P2>(
+        self,
+        change: impl FnOnce(Shared<A, W, P>) -> Shared<A, W2, P2>,
+    ) -> FallbackLayer<A, W2, P2> {
+        FallbackLayer {
+            shared: Arc::new(change(Arc::unwrap_or_clone(self.shared))),
         }
     }
 }

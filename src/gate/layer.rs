@@ -53,20 +53,12 @@ impl<P: Clone, C: Clone, R: Clone> GateLayer<P, C, R> {
     /// Sets who says what an answer means.
     #[must_use]
     pub fn classify<C2>(self, classify: C2) -> GateLayer<P, C2, R> {
-        let Shared {
-            policy,
-            refusal,
-            scope,
-            ..
-        } = Arc::unwrap_or_clone(self.shared);
-        GateLayer {
-            shared: Arc::new(Shared {
-                policy,
-                classify,
-                refusal,
-                scope,
-            }),
-        }
+        self.with(|shared| Shared {
+            classify,
+            policy: shared.policy,
+            refusal: shared.refusal,
+            scope: shared.scope,
+        })
     }
 
     /// Answers refused calls with a response made of the rejection, so that the error type stays
@@ -77,32 +69,27 @@ impl<P: Clone, C: Clone, R: Clone> GateLayer<P, C, R> {
     }
 
     pub(crate) fn refusing<R2>(self, refusal: R2) -> GateLayer<P, C, R2> {
-        let Shared {
-            policy,
-            classify,
-            scope,
-            ..
-        } = Arc::unwrap_or_clone(self.shared);
-        GateLayer {
-            shared: Arc::new(Shared {
-                policy,
-                classify,
-                refusal,
-                scope,
-            }),
-        }
+        self.with(|shared| Shared {
+            refusal,
+            policy: shared.policy,
+            classify: shared.classify,
+            scope: shared.scope,
+        })
     }
 
     /// Sets the clock and the observers of the gate. Its policies keep their own: give them the
     /// same ones.
     #[must_use]
     pub fn scoped(self, scope: Scope) -> Self {
-        let shared = Shared {
-            scope,
-            ..Arc::unwrap_or_clone(self.shared)
-        };
-        Self {
-            shared: Arc::new(shared),
+        self.with(|shared| Shared { scope, ..shared })
+    }
+
+    fn with<C2, R2>(
+        self,
+        change: impl FnOnce(Shared<P, C, R>) -> Shared<P, C2, R2>,
+    ) -> GateLayer<P, C2, R2> {
+        GateLayer {
+            shared: Arc::new(change(Arc::unwrap_or_clone(self.shared))),
         }
     }
 }
