@@ -34,6 +34,7 @@ mod ratio;
 #[cfg(feature = "serde")]
 mod seconds;
 pub mod settings;
+mod stripes;
 mod sync;
 
 pub mod outcome;

@@ -1,15 +1,18 @@
-//! Atomics and the one lock, from `std` and `parking_lot` or, when the models run, from loom.
+//! Atomics, the one lock and the numbers of threads, from `std` and `parking_lot` or, when the models run,
+//! from loom.
 //!
 //! The models are built with `--cfg portcullis_loom`: a name of our own, because plain `loom` would
 //! also reach into dependencies that give it another meaning.
 
+#[cfg(not(portcullis_loom))]
+pub(crate) use self::number::thread_number;
 #[cfg(not(portcullis_loom))]
 pub(crate) use parking_lot::Mutex;
 #[cfg(not(portcullis_loom))]
 pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 #[cfg(portcullis_loom)]
-pub(crate) use self::model::Mutex;
+pub(crate) use self::model::{Mutex, thread_number};
 #[cfg(portcullis_loom)]
 use loom::sync::atomic::fence;
 #[cfg(portcullis_loom)]
@@ -28,6 +31,83 @@ mod model {
 
         pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
             self.0.lock().expect("a model holds no lock across a panic")
+        }
+    }
+
+    /// The number shows in the output of an id and nowhere else.
+    pub(crate) fn thread_number() -> usize {
+        let id = format!("{:?}", loom::thread::current().id());
+        let digits: String = id.chars().filter(char::is_ascii_digit).collect();
+        digits.parse().expect("an id has a number")
+    }
+}
+
+#[cfg(not(portcullis_loom))]
+mod number {
+    use std::{cell::Cell, collections::BTreeSet};
+
+    use parking_lot::Mutex;
+
+    /// The numbers that were given back, and the first that nobody ever had.
+    static FREE: Mutex<(BTreeSet<usize>, usize)> = Mutex::new((BTreeSet::new(), 0));
+
+    const NONE: usize = usize::MAX;
+
+    thread_local! {
+        /// Without a destructor, so that to read it takes one instruction.
+        static NUMBER: Cell<usize> = const { Cell::new(NONE) };
+        static LEASE: Lease = Lease::take();
+    }
+
+    /// Gives the number back when the thread ends.
+    struct Lease(usize);
+
+    impl Lease {
+        fn take() -> Self {
+            let (free, next) = &mut *FREE.lock();
+            Self(free.pop_first().unwrap_or_else(|| {
+                *next += 1;
+                *next - 1
+            }))
+        }
+    }
+
+    impl Drop for Lease {
+        fn drop(&mut self) {
+            FREE.lock().0.insert(self.0);
+        }
+    }
+
+    /// Returns a number that no other living thread has, as small as that allows.
+    ///
+    /// While a thread ends it may share its number with a new one.
+    #[inline(always)]
+    pub(crate) fn thread_number() -> usize {
+        let number = NUMBER.get();
+        if number == NONE { take() } else { number }
+    }
+
+    #[cold]
+    fn take() -> usize {
+        // In the destructors of an ending thread there is no lease any more.
+        let number = LEASE.try_with(|lease| lease.0).unwrap_or(0);
+        NUMBER.set(number);
+        number
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::thread_number;
+
+        #[test]
+        fn threads_have_numbers_of_their_own_and_give_them_back() {
+            let number = || std::thread::spawn(thread_number).join().unwrap();
+            let mine = thread_number();
+            assert_eq!(mine, thread_number());
+            assert_ne!(number(), mine);
+            // Tests run beside this one, so that no number is for sure the next one.
+            let most = (0..1_000).map(|_| number()).max();
+            assert!(most < Some(1_000), "{most:?}");
         }
     }
 }
