@@ -5,7 +5,10 @@
 
 use std::{any::Any, time::Duration};
 
-use crate::rejection::{BoxError, Rejection};
+use crate::{
+    clock::nanos,
+    rejection::{BoxError, Rejection},
+};
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,16 +38,19 @@ impl Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
     outcome: Outcome,
-    retry_after: Option<Duration>,
+    /// In nanoseconds, or [`NOTHING`], so that every call carries one word less.
+    retry_after_ns: u64,
 }
+
+const NOTHING: u64 = u64::MAX;
 
 impl Verdict {
     /// Adds how long the dependency asks to be left alone; an opening circuit stays open that long
     /// at least.
     #[must_use]
-    pub const fn with_retry_after(self, retry_after: Duration) -> Self {
+    pub fn with_retry_after(self, retry_after: Duration) -> Self {
         Self {
-            retry_after: Some(retry_after),
+            retry_after_ns: nanos(retry_after).min(NOTHING - 1),
             ..self
         }
     }
@@ -56,9 +62,13 @@ impl Verdict {
     }
 
     /// Returns how long the dependency asks to be left alone.
+    #[inline]
     #[must_use]
     pub const fn retry_after(self) -> Option<Duration> {
-        self.retry_after
+        match self.retry_after_ns {
+            NOTHING => None,
+            retry_after_ns => Some(Duration::from_nanos(retry_after_ns)),
+        }
     }
 }
 
@@ -66,7 +76,7 @@ impl From<Outcome> for Verdict {
     fn from(outcome: Outcome) -> Self {
         Self {
             outcome,
-            retry_after: None,
+            retry_after_ns: NOTHING,
         }
     }
 }

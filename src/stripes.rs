@@ -11,9 +11,7 @@
 //! is, by atomic exchanges or under a lock, and no count can be lost; the gain is that its cache line
 //! stays where it is.
 
-use std::sync::OnceLock;
-
-use crate::sync::{AtomicU32, Ordering, thread_number};
+use crate::sync::{AtomicU32, OnceLock, Ordering, thread_number};
 
 /// So few that a busy thing is soon spread, and so many that one that threads meet at by chance stays
 /// small.
@@ -80,7 +78,7 @@ impl<T> Striped<T> {
 /// Returns one for each core, rounded up to a power of two.
 fn stripes() -> usize {
     // Asked once: it reads files on Linux.
-    static STRIPES: OnceLock<usize> = OnceLock::new();
+    static STRIPES: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
     *STRIPES.get_or_init(|| {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         cores.next_power_of_two().clamp(2, MOST)

@@ -9,10 +9,13 @@ pub(crate) use self::number::thread_number;
 #[cfg(not(portcullis_loom))]
 pub(crate) use parking_lot::Mutex;
 #[cfg(not(portcullis_loom))]
-pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+pub(crate) use std::sync::{
+    OnceLock,
+    atomic::{AtomicU32, AtomicU64, Ordering},
+};
 
 #[cfg(portcullis_loom)]
-pub(crate) use self::model::{Mutex, thread_number};
+pub(crate) use self::model::{Mutex, OnceLock, thread_number};
 #[cfg(portcullis_loom)]
 use loom::sync::atomic::fence;
 #[cfg(portcullis_loom)]
@@ -20,6 +23,8 @@ pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 #[cfg(portcullis_loom)]
 mod model {
+    use super::Ordering;
+
     /// loom's mutex behind `parking_lot`'s interface.
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
@@ -31,6 +36,44 @@ mod model {
 
         pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
             self.0.lock().expect("a model holds no lock across a panic")
+        }
+    }
+
+    /// std's cell, with what it orders told to loom.
+    #[derive(Debug)]
+    pub(crate) struct OnceLock<T> {
+        cell: std::sync::OnceLock<T>,
+        is_set: loom::sync::atomic::AtomicBool,
+        setting: loom::sync::Mutex<()>,
+    }
+
+    impl<T> OnceLock<T> {
+        pub(crate) fn new() -> Self {
+            Self {
+                cell: std::sync::OnceLock::new(),
+                is_set: loom::sync::atomic::AtomicBool::new(false),
+                setting: loom::sync::Mutex::new(()),
+            }
+        }
+
+        pub(crate) fn get(&self) -> Option<&T> {
+            let is_set = self.is_set.load(Ordering::Acquire);
+            self.cell.get().filter(|_| is_set)
+        }
+
+        pub(crate) fn get_or_init(&self, make: impl FnOnce() -> T) -> &T {
+            if self.get().is_none() {
+                let _setting = self.setting.lock().expect("nothing panics there");
+                self.cell.get_or_init(make);
+                self.is_set.store(true, Ordering::Release);
+            }
+            self.cell.get().expect("it was set above, at the latest")
+        }
+    }
+
+    impl<T> Default for OnceLock<T> {
+        fn default() -> Self {
+            Self::new()
         }
     }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    breaker::{Circuit, CircuitPermit},
-    state::{Role, Spared, Word},
+    breaker::Circuit,
+    state::{CircuitPermit, Role, Spared, Word},
 };
 use crate::{
     clock::{Now, Tick},
@@ -24,12 +24,14 @@ impl Circuit {
         loop {
             match word.mode() {
                 Mode::ForcedOpen => return Err(self.refusal(Reason::CircuitForcedOpen, None)),
-                Mode::ForcedClosed => return Ok(permit(word, bystander_or_judged(word))),
+                Mode::ForcedClosed => {
+                    return Ok(CircuitPermit::new(word, bystander_or_judged(word)));
+                }
                 Mode::Automatic | Mode::DryRun => {}
             }
             let tick = now.tick();
             let decision = match word.state() {
-                State::Closed => return Ok(permit(word, Role::Judged)),
+                State::Closed => return Ok(CircuitPermit::new(word, Role::Judged)),
                 State::RampingUp => self.admit_ramping(word, tick),
                 State::Open => self.admit_open(word, tick),
                 State::HalfOpen => self.admit_half_open(word, tick),
@@ -37,7 +39,7 @@ impl Circuit {
             match decision {
                 Decision::Admit(permit) => return Ok(permit),
                 Decision::Refuse(spared, _) if word.mode() == Mode::DryRun => {
-                    return Ok(permit(word, Role::Spared(spared)));
+                    return Ok(CircuitPermit::new(word, Role::Spared(spared)));
                 }
                 Decision::Refuse(spared, retry_after) => {
                     return Err(self.refusal(spared.reason(), retry_after));
@@ -60,7 +62,7 @@ impl Circuit {
         }
         let share = passed.div_duration_f64(whole).max(FIRST_SHARE);
         if self.is_next_of(share) {
-            Decision::Admit(permit(word, Role::Judged))
+            Decision::Admit(CircuitPermit::new(word, Role::Judged))
         } else {
             Decision::Refuse(Spared::RampingUp, None)
         }
@@ -78,7 +80,7 @@ impl Circuit {
         let half_open = word.half_opened();
         match half_open.with_probe(self.settings.probes) {
             Some(next) if self.shift(word, next, Cause::OpenTimeOver, now) => {
-                Decision::Admit(permit(half_open, Role::Probe))
+                Decision::Admit(CircuitPermit::new(half_open, Role::Probe))
             }
             _ => Decision::LookAgain,
         }
@@ -95,7 +97,9 @@ impl Circuit {
         }
         match word.with_probe(self.settings.probes) {
             None => Decision::Refuse(Spared::HalfOpenFull, None),
-            Some(next) if self.exchange(word, next) => Decision::Admit(permit(word, Role::Probe)),
+            Some(next) if self.exchange(word, next) => {
+                Decision::Admit(CircuitPermit::new(word, Role::Probe))
+            }
             Some(_) => Decision::LookAgain,
         }
     }
@@ -172,13 +176,6 @@ enum Decision {
     Refuse(Spared, Option<Duration>),
     /// The word has changed, by us or by others.
     LookAgain,
-}
-
-const fn permit(word: Word, role: Role) -> CircuitPermit {
-    CircuitPermit {
-        generation: word.generation(),
-        role,
-    }
 }
 
 const fn bystander_or_judged(word: Word) -> Role {

@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use super::{
     Settings,
     record::Record,
-    settings::Checked,
-    state::{Role, Word},
+    settings::{Checked, NEVER_SLOW},
+    state::{CircuitPermit, Role, Word},
     streak::Streak,
     times::Times,
 };
@@ -45,13 +45,6 @@ pub(super) struct Circuit {
     pub(super) ramp: AtomicU32,
     pub(super) settings: Checked,
     pub(super) scope: Scope,
-}
-
-/// What a call holds while it runs: its generation and its role in it.
-#[derive(Debug)]
-pub struct CircuitPermit {
-    pub(super) generation: u32,
-    pub(super) role: Role,
 }
 
 /// Numbers of calls, in the window and since the beginning.
@@ -263,42 +256,24 @@ impl Policy for CircuitBreaker {
     #[inline(always)]
     fn admit(&self, now: &Now<'_>) -> Result<CircuitPermit, Rejection> {
         let word = self.circuit.load();
-        if word.is_plainly_closed() {
-            return Ok(CircuitPermit {
-                generation: word.generation(),
-                role: Role::Judged,
-            });
+        match CircuitPermit::of_plainly_closed(word) {
+            Some(permit) => Ok(permit),
+            None => self.circuit.admit(word, now),
         }
-        self.circuit.admit(word, now)
     }
 
     #[inline(always)]
     fn settle(&self, permit: CircuitPermit, completion: &Completion<'_>) {
-        let circuit = &*self.circuit;
-        let ended = circuit.ended(completion);
-        // Before the word, so that a window cleared for another generation is not written to.
-        let place = circuit.record.place(completion.now());
-        let word = circuit.load();
-        if word.generation() != permit.generation {
-            return circuit.count_late(permit.role, ended);
-        }
-        if let Some(asked) = completion.retry_after() {
-            circuit.leave_alone(asked, completion.now().tick());
-        }
-        match permit.role {
-            Role::Judged => circuit.judge(word, place, ended, completion.now()),
-            Role::Bystander | Role::Spared(_) => {
-                circuit.stand_by(word, permit.role, place, ended);
-            }
-            Role::Probe => circuit.report(permit.generation, place, ended, completion.now()),
+        if !self.circuit.settle_plainly(&permit, completion) {
+            self.circuit.settle(&permit, completion);
         }
     }
 
     fn withdraw(&self, permit: CircuitPermit) {
-        if permit.role == Role::Probe {
+        if permit.role() == Role::Probe {
             let give_back = |word| {
                 let word = Word(word);
-                let is_mine = word.generation() == permit.generation;
+                let is_mine = word.generation() == permit.generation();
                 is_mine.then(|| word.without_probe().0)
             };
             let word = &self.circuit.word;
@@ -316,10 +291,7 @@ impl Policy for CircuitBreaker {
         let word = self.circuit.load();
         // Not by way of admission, which would let a share of them speak while the circuit ramps up.
         let permit = if word.is_closed() {
-            Ok(CircuitPermit {
-                generation: word.generation(),
-                role: Role::Judged,
-            })
+            Ok(CircuitPermit::new(word, Role::Judged))
         } else {
             Policy::admit(self, completion.now())
         };
@@ -341,7 +313,7 @@ impl Policy for CircuitBreaker {
 
     #[inline(always)]
     fn needs_latency(&self) -> bool {
-        self.circuit.settings.slow_ns.is_some()
+        self.circuit.settings.slow_ns != NEVER_SLOW
     }
 }
 

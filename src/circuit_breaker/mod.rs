@@ -86,7 +86,8 @@ mod times;
 mod transition;
 
 pub use self::{
-    breaker::{CircuitBreaker, CircuitPermit, Counted},
+    breaker::{CircuitBreaker, Counted},
     settings::{Settings, SlowCalls, Window},
+    state::CircuitPermit,
 };
 pub use crate::event::{Cause, Mode, State};

@@ -221,7 +221,7 @@ fn a_cancelled_probe_gives_its_place_to_its_own_generation_only() {
         });
         cancelling.join().unwrap();
         let probes = next.join().unwrap();
-        assert!(probes.iter().all(|probe| probe.role == Role::Probe));
+        assert!(probes.iter().all(|probe| probe.role() == Role::Probe));
         assert!(model.admit(10).is_err(), "a third probe of two");
         assert_eq!(model.breaker.state(), State::HalfOpen);
     });
@@ -251,7 +251,7 @@ fn nobody_sees_an_open_circuit_without_its_end() {
         let permit = model.admit(100).unwrap();
         let failing = model.spawn(move |model| model.settle(permit, Outcome::Failure, 100));
         let caller = model.spawn(|model| match model.admit(100) {
-            Ok(permit) => assert_eq!(permit.role, Role::Judged),
+            Ok(permit) => assert_eq!(permit.role(), Role::Judged),
             Err(rejection) => assert_eq!(rejection.retry_after(), Some(5 * SECOND)),
         });
         failing.join().unwrap();
@@ -364,7 +364,7 @@ fn a_bystander_of_a_dry_run_never_counts_in_the_window_of_the_circuit_that_close
         let model = Model::new(settings().mode(Mode::DryRun));
         model.breaker.trip();
         let (probe, bystander) = (model.admit(5).unwrap(), model.admit(5).unwrap());
-        assert!(matches!(bystander.role, Role::Spared(_)));
+        assert!(matches!(bystander.role(), Role::Spared(_)));
         let closing = model.spawn(move |model| model.settle(probe, Outcome::Success, 5));
         let failing = model.spawn(move |model| model.settle(bystander, Outcome::Failure, 5));
         closing.join().unwrap();

@@ -22,20 +22,45 @@ use crate::{
     outcome::Outcome,
     settings::SettingsError,
     sync::{AtomicU32, AtomicU64, Ordering, sequenced},
-    window::{Calls, Counts, Cursor, Kind, LastCalls, Tally, sum_of},
+    window::{Calls, Counts, Cursor, Kind, LastCalls, Tally},
 };
 
 #[derive(Debug)]
 pub(super) struct Record {
     counts: Arc<Counts>,
-    /// The window of calls that is judged, where that is not the window of time.
-    calls: Option<Calls>,
-    /// Whether the window of time is filled. It is not if nobody looks at it: a window of calls alone
-    /// needs no clock.
-    timed: bool,
+    judged: Judged,
     bad_calls: AtomicU32,
     /// `bucket 32 | bad calls 32`.
     calm: AtomicU64,
+    /// How many good calls there are at least in the window that ends with a bucket: `bucket 40 | calls
+    /// 24`, so that not each bad call has to add up those of all threads. (Their number grows by the half
+    /// before it must be done again, so it is done a few times a bucket.) Relaxed: what was true of a
+    /// bucket once stays true of it, whenever it is heard.
+    known_good: AtomicU64,
+}
+
+/// The window that is judged.
+#[derive(Debug)]
+enum Judged {
+    /// That of time.
+    Time,
+    /// That of calls; that of time is filled as well, since others look at it.
+    Calls(Calls),
+    /// That of calls; there is no other, so that no clock is needed.
+    CallsAlone(Calls),
+}
+
+impl Judged {
+    const fn calls(&self) -> Option<&Calls> {
+        match self {
+            Self::Time => None,
+            Self::Calls(calls) | Self::CallsAlone(calls) => Some(calls),
+        }
+    }
+
+    const fn is_timed(&self) -> bool {
+        matches!(self, Self::Time | Self::Calls(_))
+    }
 }
 
 /// Where an outcome will count, as found before the generation was looked at: if the window is
@@ -87,32 +112,40 @@ impl Ended {
 
 impl Record {
     pub(super) fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        let calls = settings.calls()?;
-        let timed = calls.is_none();
-        Ok(Self::over(Arc::new(settings.counts()?), calls, timed))
+        let judged = settings.calls()?.map_or(Judged::Time, Judged::CallsAlone);
+        Ok(Self::over(Arc::new(settings.counts()?), judged))
     }
 
     /// Creates a record in counters that others look at too.
     pub(super) fn shared(settings: &Settings, counts: Arc<Counts>) -> Result<Self, SettingsError> {
-        Ok(Self::over(counts, settings.calls()?, true))
+        let judged = settings.calls()?.map_or(Judged::Time, Judged::Calls);
+        Ok(Self::over(counts, judged))
     }
 
-    fn over(counts: Arc<Counts>, calls: Option<Calls>, timed: bool) -> Self {
+    fn over(counts: Arc<Counts>, judged: Judged) -> Self {
         Self {
             counts,
-            calls,
-            timed,
+            judged,
             bad_calls: AtomicU32::new(0),
             calm: AtomicU64::new(mark(UNTIL_A_BAD_CALL, 0)),
+            known_good: AtomicU64::new(0),
         }
     }
 
-    #[inline(always)]
     pub(super) fn place(&self, now: &Now<'_>) -> Place {
         Place {
-            cursor: self.timed.then(|| self.counts.cursor(now.tick())),
-            era: self.calls.as_ref().map_or(0, Calls::era),
+            cursor: self
+                .judged
+                .is_timed()
+                .then(|| self.counts.cursor(now.tick())),
+            era: self.judged.calls().map_or(0, Calls::era),
         }
+    }
+
+    /// Returns the counters, if they alone are judged.
+    #[inline(always)]
+    pub(super) fn timed_alone(&self) -> Option<&Counts> {
+        matches!(self.judged, Judged::Time).then_some(&self.counts)
     }
 
     /// Counts an outcome that is not judged, in the window and for life.
@@ -129,7 +162,6 @@ impl Record {
         sequenced();
     }
 
-    #[inline(always)]
     fn tally(&self, place: Place, ended: Ended) {
         let (kind, slow) = ended.kinds();
         self.count_kind(place, kind);
@@ -158,7 +190,6 @@ impl Record {
     }
 
     /// Counts an outcome, and returns what there is to judge now, unless it cannot matter.
-    #[inline(always)]
     pub(super) fn judge(
         &self,
         place: Place,
@@ -170,7 +201,7 @@ impl Record {
         if !ended.is_judged() {
             return None;
         }
-        match (&self.calls, place.cursor) {
+        match (self.judged.calls(), place.cursor) {
             (Some(calls), _) => self.judge_last(calls, place.era, ended),
             (None, Some(cursor)) => self.judge_window(cursor, ended, now.tick(), rules),
             (None, None) => None,
@@ -182,7 +213,6 @@ impl Record {
         Some(evidence_of(last))
     }
 
-    #[inline(always)]
     fn judge_window(
         &self,
         cursor: Cursor,
@@ -198,61 +228,79 @@ impl Record {
         Some(self.add_up(cursor, now, rules))
     }
 
+    /// Returns whether a good call that has been counted cannot matter.
     #[inline(always)]
-    fn is_calm(&self, cursor: Cursor) -> bool {
+    pub(super) fn is_calm(&self, cursor: Cursor) -> bool {
         let calm = self.calm.load(Ordering::SeqCst);
         let bad_calls = self.bad_calls.load(Ordering::SeqCst);
-        calm == mark(UNTIL_A_BAD_CALL, bad_calls) || calm == mark(cursor.mark(), bad_calls)
+        calm == mark(UNTIL_A_BAD_CALL, bad_calls)
+            || calm == mark(self.counts.mark(cursor), bad_calls)
     }
 
+    /// Adds up the window after a call was counted.
     #[cold]
-    fn add_up(&self, cursor: Cursor, now: Tick, rules: &Rules) -> Evidence {
+    pub(super) fn add_up(&self, cursor: Cursor, now: Tick, rules: &Rules) -> Evidence {
         // Before adding up: a bad call that comes in between must spoil the calm.
         let bad_calls = self.bad_calls.load(Ordering::SeqCst);
-        // The good calls last: what comes in while they are added up can only lower the rate. The other
-        // way round, a rate is seen that never was (the model `a_rate_that_never_was_does_not_trip`).
-        let kinds = [
-            Kind::Slow,
-            Kind::SlowCancelled,
-            Kind::Failure,
-            Kind::Timeout,
-            Kind::Success,
-        ];
-        let [slow, slow_cancelled, failure, timeout, success] = sum_of(&self.counts, now, kinds);
-        let failed = failure + timeout;
-        let evidence = Evidence {
-            calls: success + failed,
-            failed,
-            slow: slow + slow_cancelled,
-            slow_cancelled,
-            in_a_row: 0,
-        };
+        let newest = self.counts.newest_at(now);
+        let mut evidence = self.bad_ones(newest);
+        let failed = evidence.failed;
+        // As many good ones as were there before are there still, and with more of them a verdict that is
+        // none stays none.
+        evidence.calls = failed + known_good(self.known_good.load(Ordering::Relaxed), newest);
+        if !rules.are_content_with(&evidence) {
+            // The good calls last: what comes in while they are added up can only lower the rate. The other
+            // way round, a rate is seen that never was (the model `a_rate_that_never_was_does_not_trip`).
+            let success = self.counts.in_window(newest, Kind::Success);
+            let known = known_good_word(newest, success);
+            self.known_good.store(known, Ordering::Relaxed);
+            evidence.calls = failed + success;
+        }
         // A rule that is reached and did not trip, in a forced circuit, has to be asked again.
-        if !rules.await_a_good_call(&evidence) && rules.verdict(&evidence).is_none() {
+        if rules.are_content_with(&evidence) {
             let is_clean = evidence.failed == 0 && evidence.slow == 0;
             let bucket = if is_clean {
                 UNTIL_A_BAD_CALL
             } else {
-                cursor.mark()
+                self.counts.mark(cursor)
             };
             self.calm.store(mark(bucket, bad_calls), Ordering::SeqCst);
         }
         evidence
     }
 
+    /// Adds up the bad calls.
+    fn bad_ones(&self, newest: u64) -> Evidence {
+        let [slow, slow_cancelled, failure, timeout] = [
+            Kind::Slow,
+            Kind::SlowCancelled,
+            Kind::Failure,
+            Kind::Timeout,
+        ]
+        .map(|kind| self.counts.in_window(newest, kind));
+        let failed = failure + timeout;
+        Evidence {
+            calls: failed,
+            failed,
+            slow: slow + slow_cancelled,
+            slow_cancelled,
+            in_a_row: 0,
+        }
+    }
+
     /// Forgets the window. What is on its way into it will not be seen.
     pub(super) fn clear(&self) {
         self.counts.clear();
-        if let Some(calls) = &self.calls {
+        if let Some(calls) = self.judged.calls() {
             calls.clear();
         }
     }
 
     /// Returns the window that is judged.
     pub(super) fn window(&self, now: &Now<'_>) -> Tally {
-        match &self.calls {
-            Some(calls) if !self.timed => Tally::of_last(calls.last()),
-            _ => self.counts.window(now.tick()),
+        match &self.judged {
+            Judged::CallsAlone(calls) => Tally::of_last(calls.last()),
+            Judged::Time | Judged::Calls(_) => self.counts.window(now.tick()),
         }
     }
 
@@ -274,8 +322,24 @@ fn evidence_of(last: LastCalls) -> Evidence {
 
 /// In place of a bucket, and like none: there is nothing bad in the window, so it need not be looked at
 /// in the next bucket either.
-const UNTIL_A_BAD_CALL: u32 = u32::MAX;
+const UNTIL_A_BAD_CALL: u32 = 0;
 
 fn mark(bucket: u32, bad_calls: u32) -> u64 {
     u64::from(bucket) << 32 | u64::from(bad_calls)
+}
+
+const GOOD_BITS: u32 = 24;
+const MOST_GOOD: u64 = (1 << GOOD_BITS) - 1;
+
+const fn known_good(word: u64, newest: u64) -> u64 {
+    if word >> GOOD_BITS == newest & (u64::MAX >> GOOD_BITS) {
+        word & MOST_GOOD
+    } else {
+        0
+    }
+}
+
+/// Returns the word that says so; more than fit are known as so many.
+fn known_good_word(newest: u64, calls: u64) -> u64 {
+    newest << GOOD_BITS | calls.min(MOST_GOOD)
 }

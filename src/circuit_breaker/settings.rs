@@ -268,7 +268,7 @@ impl Settings {
         let ramp_up = self.ramp_up.map(|time| span("ramp_up", time));
         Ok(Checked {
             rules: self.rules()?,
-            slow_ns: self.slow_ns()?,
+            slow_ns: self.slow_ns()?.unwrap_or(NEVER_SLOW),
             open_time: OpenTime {
                 base_ns: open_for_ns,
                 growth: settings::within("open_growth", self.open_growth, 1.0..=100.0)?,
@@ -324,11 +324,15 @@ const SHORTEST: Duration = Duration::from_millis(1);
 /// What has room in the state word.
 const MOST_PROBES: u32 = 1_000;
 
+/// In place of a threshold that no latency reaches.
+pub(super) const NEVER_SLOW: u64 = u64::MAX;
+
 /// Settings that were checked.
 #[derive(Debug)]
 pub(super) struct Checked {
     pub(super) rules: Rules,
-    pub(super) slow_ns: Option<u64>,
+    /// From when on a call is slow, or [`NEVER_SLOW`].
+    pub(super) slow_ns: u64,
     pub(super) open_time: OpenTime,
     pub(super) probes: u32,
     /// How many bad probes are enough to open again.

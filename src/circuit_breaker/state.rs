@@ -18,6 +18,8 @@
 //! probes of the half-open state, and 0 elsewhere. Everything is a function of the word, so that one
 //! compare-exchange is a whole transition and happens once.
 
+use std::fmt;
+
 use crate::{
     event::{Cause, Mode, State},
     rejection::Reason,
@@ -50,7 +52,7 @@ pub(super) enum Role {
     Spared(Spared),
 }
 
-/// What a dry run spares a call, in one byte: a [`Reason`] would treble the permit.
+/// What a dry run spares a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Spared {
     CircuitOpen,
@@ -65,6 +67,67 @@ impl Spared {
             Self::HalfOpenFull => Reason::HalfOpenFull,
             Self::RampingUp => Reason::RampingUp,
         }
+    }
+}
+
+/// What a call holds while it runs: its generation and its role in it.
+///
+/// Word: `generation 30` where a [`Word`] has it, and below it the role, which is 0 for a judged call. So
+/// the permit of a call that a plainly closed circuit admitted is the word that it was admitted by, and as
+/// long as the circuit is as it was, one comparison says so.
+pub struct CircuitPermit(u64);
+
+impl CircuitPermit {
+    /// Returns the permit of a call that a plainly closed circuit admits, if it is one.
+    #[inline(always)]
+    pub(super) const fn of_plainly_closed(word: Word) -> Option<Self> {
+        if word.is_plainly_closed() {
+            Some(Self(word.0))
+        } else {
+            None
+        }
+    }
+
+    pub(super) const fn new(word: Word, role: Role) -> Self {
+        let code = match role {
+            Role::Judged => 0,
+            Role::Probe => 1,
+            Role::Bystander => 2,
+            Role::Spared(Spared::CircuitOpen) => 3,
+            Role::Spared(Spared::HalfOpenFull) => 4,
+            Role::Spared(Spared::RampingUp) => 5,
+        };
+        Self(word.0 & GENERATION << GENERATION_AT | code)
+    }
+
+    /// Returns whether the call was admitted to be judged by a plainly closed circuit, whose word was this.
+    #[inline(always)]
+    pub(super) const fn is_of_plainly_closed(&self, word: Word) -> bool {
+        self.0 == word.0
+    }
+
+    pub(super) const fn generation(&self) -> u32 {
+        Word(self.0).generation()
+    }
+
+    pub(super) const fn role(&self) -> Role {
+        match self.0 & TALLY {
+            0 => Role::Judged,
+            1 => Role::Probe,
+            2 => Role::Bystander,
+            3 => Role::Spared(Spared::CircuitOpen),
+            4 => Role::Spared(Spared::HalfOpenFull),
+            _ => Role::Spared(Spared::RampingUp),
+        }
+    }
+}
+
+impl fmt::Debug for CircuitPermit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CircuitPermit")
+            .field("generation", &self.generation())
+            .field("role", &self.role())
+            .finish()
     }
 }
 

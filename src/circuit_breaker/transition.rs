@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::{
     breaker::Circuit,
     record::{Ended, Place},
-    state::{ProbeRules, Report, Role, Word},
+    rule::Evidence,
+    settings::NEVER_SLOW,
+    state::{CircuitPermit, ProbeRules, Report, Role, Word},
 };
 use crate::{
     clock::{Now, Tick, nanos},
@@ -13,7 +15,7 @@ use crate::{
     gate::Completion,
     outcome::Outcome,
     sync::Ordering,
-    window::Kind,
+    window::{Cursor, Kind},
 };
 
 impl Circuit {
@@ -55,30 +57,95 @@ impl Circuit {
     #[inline(always)]
     pub(super) fn ended(&self, completion: &Completion<'_>) -> Ended {
         let outcome = completion.outcome();
-        let slow = self.settings.slow_ns.is_some_and(|threshold_ns| {
-            outcome != Outcome::Ignored
-                && completion
-                    .latency_ns()
-                    .is_some_and(|latency_ns| latency_ns >= threshold_ns)
-        });
+        let slow = outcome != Outcome::Ignored
+            && self.settings.slow_ns != NEVER_SLOW
+            && completion
+                .latency_ns()
+                .is_some_and(|latency_ns| latency_ns >= self.settings.slow_ns);
         Ended { outcome, slow }
+    }
+
+    /// Settles a call of the usual case, a success over a closed circuit, and returns whether it was one.
+    ///
+    /// Of what [`settle`](Self::settle) does these are the steps that are left, in the same order.
+    #[inline(always)]
+    pub(super) fn settle_plainly(
+        &self,
+        permit: &CircuitPermit,
+        completion: &Completion<'_>,
+    ) -> bool {
+        let Some(counts) = self.record.timed_alone() else {
+            return false;
+        };
+        if completion.outcome() != Outcome::Success || completion.retry_after().is_some() {
+            return false;
+        }
+        let now = completion.now().tick();
+        if completion.latency_ns_at(now) >= self.settings.slow_ns {
+            return false;
+        }
+        let cursor = counts.cursor(now);
+        let word = self.load();
+        if !permit.is_of_plainly_closed(word) {
+            return false;
+        }
+        if self.settings.rules.count_in_a_row {
+            self.streak.succeeded(word.generation());
+        }
+        counts.record_at(cursor, Kind::Success);
+        if !self.record.is_calm(cursor) {
+            self.judge_good(word, cursor, now);
+        }
+        true
+    }
+
+    #[cold]
+    fn judge_good(&self, word: Word, cursor: Cursor, now: Tick) {
+        let evidence = self.record.add_up(cursor, now, &self.settings.rules);
+        self.ask(word, evidence, &Now::at(now));
+    }
+
+    /// Settles a call.
+    #[inline(never)]
+    pub(super) fn settle(&self, permit: &CircuitPermit, completion: &Completion<'_>) {
+        let now = completion.now();
+        let ended = self.ended(completion);
+        // Before the word, so that a window cleared for another generation is not written to.
+        let place = self.record.place(now);
+        let word = self.load();
+        let role = permit.role();
+        if word.generation() != permit.generation() {
+            return self.count_late(role, ended);
+        }
+        if let Some(asked) = completion.retry_after() {
+            self.leave_alone(asked, now.tick());
+        }
+        match role {
+            Role::Judged => self.judge(word, place, ended, now),
+            Role::Bystander | Role::Spared(_) => self.stand_by(word, role, place, ended),
+            Role::Probe => self.report(permit.generation(), place, ended, now),
+        }
     }
 
     /// Counts an outcome and asks the rules, in all modes: those of forced circuits are judged
     /// together with the next one that may trip.
-    #[inline(always)]
-    pub(super) fn judge(&self, word: Word, place: Place, ended: Ended, now: &Now<'_>) {
+    fn judge(&self, word: Word, place: Place, ended: Ended, now: &Now<'_>) {
         let in_a_row = self.in_a_row(word, ended);
-        let rules = &self.settings.rules;
-        let evidence = self.record.judge(place, ended, now, rules);
-        let Some(mut evidence) = evidence else { return };
-        evidence.in_a_row = in_a_row;
-        if let Some(cause) = rules.verdict(&evidence) {
+        let evidence = self.record.judge(place, ended, now, &self.settings.rules);
+        let Some(evidence) = evidence else { return };
+        let evidence = Evidence {
+            in_a_row,
+            ..evidence
+        };
+        self.ask(word, evidence, now);
+    }
+
+    fn ask(&self, word: Word, evidence: Evidence, now: &Now<'_>) {
+        if let Some(cause) = self.settings.rules.verdict(&evidence) {
             self.trip(word.generation(), cause, now.tick());
         }
     }
 
-    #[inline(always)]
     fn in_a_row(&self, word: Word, ended: Ended) -> u32 {
         match ended.outcome {
             _ if !self.settings.rules.count_in_a_row => 0,

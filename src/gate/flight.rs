@@ -1,10 +1,10 @@
 //! One admitted call, from permit to settlement.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
-use super::{Completion, Policy, host::Host};
+use super::{Completion, Policy, host::Host, policy::Start};
 use crate::{
-    clock::{Now, Tick},
+    clock::Now,
     event::Event,
     outcome::{Outcome, Verdict},
     rejection::Rejection,
@@ -19,8 +19,8 @@ pub struct Flight<G: Host> {
     host: G,
     /// None once settled.
     permit: Option<<G::Policy as Policy>::Permit>,
-    admitted: Option<Tick>,
-    waited: Duration,
+    start: Start,
+    waited_ns: u64,
     running: Running,
 }
 
@@ -40,8 +40,18 @@ impl<G: Host> Flight<G> {
     #[inline(always)]
     pub(crate) fn admit(host: &G, now: &Now<'_>) -> Result<Self, Rejection> {
         let permit = host.policy().admit(now)?;
-        let admitted = Self::wants_latency(host).then(|| now.tick());
-        Ok(Self::new(host.clone(), permit, admitted, Duration::ZERO))
+        Ok(Self::take_off(host, permit, now))
+    }
+
+    /// Takes off with the permit that the policy has just given.
+    #[inline(always)]
+    pub(super) fn take_off(host: &G, permit: <G::Policy as Policy>::Permit, now: &Now<'_>) -> Self {
+        let start = if Self::wants_latency(host) {
+            Start::at(now.tick())
+        } else {
+            Start::UNTIMED
+        };
+        Self::new(host.board(), permit, start, 0)
     }
 
     /// Asks the policy on behalf of code that settles the flight by itself.
@@ -60,22 +70,26 @@ impl<G: Host> Flight<G> {
     /// Takes off with a permit that the host's policy gave a moment ago.
     #[inline(always)]
     pub(crate) fn with_permit(host: G, permit: <G::Policy as Policy>::Permit) -> Self {
-        let admitted = Self::wants_latency(&host).then(|| host.scope().clock().now());
-        Self::new(host, permit, admitted, Duration::ZERO)
+        let start = if Self::wants_latency(&host) {
+            Start::at(host.scope().clock().now())
+        } else {
+            Start::UNTIMED
+        };
+        Self::new(host, permit, start, 0)
     }
 
     /// Takes off with a permit that was got by other means.
     pub(super) const fn new(
         host: G,
         permit: <G::Policy as Policy>::Permit,
-        admitted: Option<Tick>,
-        waited: Duration,
+        start: Start,
+        waited_ns: u64,
     ) -> Self {
         Self {
             host,
             permit: Some(permit),
-            admitted,
-            waited,
+            start,
+            waited_ns,
             running: Running::Nothing,
         }
     }
@@ -88,6 +102,13 @@ impl<G: Host> Flight<G> {
     /// call's.
     pub(crate) const fn running(mut self) -> Self {
         self.running = Running::Holder;
+        self
+    }
+
+    /// Marks that the service's code runs from here on.
+    #[inline(always)]
+    pub(super) const fn in_service(mut self) -> Self {
+        self.running = Running::Service;
         self
     }
 
@@ -125,8 +146,8 @@ impl<G: Host> Flight<G> {
         let now = Now::of(self.host.scope().clock());
         let completion = Completion {
             verdict,
-            admitted: self.admitted,
-            waited: self.waited,
+            start: self.start,
+            waited_ns: self.waited_ns,
             now: &now,
         };
         self.host.policy().settle(permit, &completion);
@@ -167,7 +188,7 @@ impl<G: Host> Drop for Flight<G> {
 impl<G: Host> fmt::Debug for Flight<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Flight")
-            .field("admitted", &self.admitted)
+            .field("start", &self.start)
             .field("settled", &self.permit.is_none())
             .finish_non_exhaustive()
     }

@@ -18,6 +18,13 @@ pub trait Host: Clone {
     /// Returns the policy.
     fn policy(&self) -> &Self::Policy;
 
+    /// Returns a clone for one call.
+    #[inline(always)]
+    #[must_use]
+    fn board(&self) -> Self {
+        self.clone()
+    }
+
     /// Returns name, clock and observers.
     fn scope(&self) -> &Scope;
 

@@ -89,9 +89,34 @@ pub trait Policy {
 #[derive(Debug)]
 pub struct Completion<'a> {
     pub(super) verdict: Verdict,
-    pub(super) admitted: Option<Tick>,
-    pub(super) waited: Duration,
+    pub(super) start: Start,
+    pub(super) waited_ns: u64,
     pub(super) now: &'a Now<'a>,
+}
+
+/// When a call was admitted, unless nobody wants to know; in one word, since every call carries it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Start(Tick);
+
+impl Start {
+    pub(super) const UNTIMED: Self = Self(Tick::MAX);
+
+    #[inline(always)]
+    pub(super) const fn at(tick: Tick) -> Self {
+        Self(tick)
+    }
+
+    /// Returns the nanoseconds from here to `now`, which is read if the start is known.
+    #[inline(always)]
+    pub(super) fn latency_ns(self, now: &Now<'_>) -> Option<u64> {
+        (self != Self::UNTIMED).then(|| self.latency_ns_at(now.tick()))
+    }
+
+    /// Returns the nanoseconds from here to `now`, or 0 if the start is not known.
+    #[inline(always)]
+    const fn latency_ns_at(self, now: Tick) -> u64 {
+        now.as_nanos().saturating_sub(self.0.as_nanos())
+    }
 }
 
 impl<'a> Completion<'a> {
@@ -100,8 +125,8 @@ impl<'a> Completion<'a> {
     pub fn new(verdict: impl Into<Verdict>, admitted: Option<Tick>, now: &'a Now<'a>) -> Self {
         Self {
             verdict: verdict.into(),
-            admitted,
-            waited: Duration::ZERO,
+            start: admitted.map_or(Start::UNTIMED, Start::at),
+            waited_ns: 0,
             now,
         }
     }
@@ -121,26 +146,25 @@ impl<'a> Completion<'a> {
     /// Returns the time from admission to the end, or none if no policy asked for it.
     #[must_use]
     pub fn latency(&self) -> Option<Duration> {
-        // Reads the clock, hence last.
-        self.admitted
-            .map(|admitted| self.now.tick().since(admitted))
+        self.latency_ns().map(Duration::from_nanos)
     }
 
     /// The same in nanoseconds, for those who count them.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn latency_ns(&self) -> Option<u64> {
-        self.admitted.map(|admitted| {
-            self.now
-                .tick()
-                .as_nanos()
-                .saturating_sub(admitted.as_nanos())
-        })
+        self.start.latency_ns(self.now)
+    }
+
+    /// The same for a `now` that was read already; 0 if no policy asked for it.
+    #[inline(always)]
+    pub(crate) const fn latency_ns_at(&self, now: Tick) -> u64 {
+        self.start.latency_ns_at(now)
     }
 
     /// Returns how long the call waited in a queue before it was admitted.
     #[must_use]
     pub const fn waited(&self) -> Duration {
-        self.waited
+        Duration::from_nanos(self.waited_ns)
     }
 
     /// Returns the time of the end.

@@ -13,7 +13,7 @@ use tower_service::Service;
 use super::{
     Flight, Gate, Queue, ResponseFuture,
     host::{Host, Judge},
-    service::depart,
+    service::admit,
     waiting::Waiting,
 };
 use crate::{clock::Now, rejection::Rejection};
@@ -81,8 +81,11 @@ where
             inner_is,
         } = &mut self.gate;
         let now = Now::of(host.scope().clock());
-        let state = match depart(host, inner_is, &now) {
-            Ok(flight) => State::Running(ResponseFuture::called(inner.call(request), flight)),
+        let state = match admit(host, inner_is, &now) {
+            Ok(permit) => {
+                let flight = Flight::take_off(host, permit, &now).in_service();
+                State::Running(ResponseFuture::called(inner.call(request), flight))
+            }
             Err(rejection) => wait(inner, host, request, rejection, &now),
         };
         QueueFuture { state }

@@ -90,8 +90,11 @@ where
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
         let now = Now::of(self.host.scope().clock());
-        match depart(&self.host, &mut self.inner_is, &now) {
-            Ok(flight) => ResponseFuture::called(self.inner.call(request), flight),
+        match admit(&self.host, &mut self.inner_is, &now) {
+            Ok(permit) => {
+                let flight = Flight::take_off(&self.host, permit, &now).in_service();
+                ResponseFuture::called(self.inner.call(request), flight)
+            }
             Err(rejection) => ResponseFuture::refused(self.host.reject(rejection, &now)),
         }
     }
@@ -107,30 +110,26 @@ pub(super) enum Readiness {
     PassedOver,
 }
 
-/// Admits a call to the inner service, which may be called if the answer is a flight. Its code may run from
-/// then on.
+/// Admits a call to the inner service, which may be called if the answer is a permit.
 #[inline(always)]
-pub(super) fn depart<G>(
+pub(super) fn admit<G: Host>(
     host: &G,
     inner_is: &mut Readiness,
     now: &Now<'_>,
-) -> Result<Flight<G>, Rejection>
-where
-    G: Host,
-{
+) -> Result<PermitOf<G>, Rejection> {
     if std::mem::take(inner_is) == Readiness::PassedOver {
         return Err(passed_over(host, now));
     }
-    let mut flight = Flight::admit(host, now)?;
-    flight.set_running(true);
-    Ok(flight)
+    host.policy().admit(now)
 }
+
+pub(super) type PermitOf<G> = <<G as Host>::Policy as Policy>::Permit;
 
 /// Rejects a call whose service was not asked: for the policy's reason, or else for that one.
 #[cold]
 fn passed_over<G: Host>(host: &G, now: &Now<'_>) -> Rejection {
-    match Flight::admit(host, now) {
-        Ok(flight) => flight.withdraw(),
+    match host.policy().admit(now) {
+        Ok(permit) => host.policy().withdraw(permit),
         Err(rejection) => return rejection,
     }
     Rejection::new(Reason::NotReady).named(host.scope().shared_name())

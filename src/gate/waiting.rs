@@ -14,6 +14,7 @@ use tower_service::Service;
 use super::{
     Flight, Policy, Queue, ResponseFuture,
     host::{Host, Judge},
+    policy::Start,
     queued::Running,
 };
 use crate::{
@@ -183,14 +184,12 @@ where
 {
     let now = Now::of(host.scope().clock());
     let permit = host.policy().admit_from(place, &now)?;
-    let admitted = arrived.map(|_| now.tick());
-    let waited = arrived.map(|arrived| now.tick().since(arrived));
-    Ok(Flight::new(
-        host.clone(),
-        permit,
-        admitted,
-        waited.unwrap_or_default(),
-    ))
+    let arrival = arrived.map_or(Start::UNTIMED, Start::at);
+    let (start, waited_ns) = match arrival.latency_ns(&now) {
+        Some(waited_ns) => (Start::at(now.tick()), waited_ns),
+        None => (Start::UNTIMED, 0),
+    };
+    Ok(Flight::new(host.board(), permit, start, waited_ns))
 }
 
 /// A caller in the queue, who may leave it.

@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use super::{
     LastCalls,
-    ring::{Cursor, Ring, Timeline},
+    ring::{Column, Ring},
+    timeline::{Cursor, Timeline},
 };
 use crate::{
     clock::Tick,
     outcome::Outcome,
     rejection::Reason,
     settings::SettingsError,
-    sync::{AtomicU64, Ordering},
+    stripes::Striped,
+    sync::{AtomicU64, OnceLock, Ordering},
 };
 
 /// What is counted.
@@ -60,8 +62,6 @@ pub enum Kind {
 
 impl Kind {
     const ALL: usize = Self::FallbackRejected as usize + 1;
-    /// The column after those of the kinds.
-    const PEAK: usize = Self::ALL;
 
     /// Returns what an outcome counts as.
     #[must_use]
@@ -106,8 +106,11 @@ impl Kind {
 /// ```
 #[derive(Debug)]
 pub struct Counts {
-    ring: Ring,
-    lifetime: [AtomicU64; Kind::ALL],
+    timeline: Timeline,
+    successes: Striped<Ring>,
+    /// Made when the first of their kinds is counted: most circuits see few of them, and an idle one is to
+    /// be small.
+    others: [OnceLock<Box<Striped<Ring>>>; Group::ALL - 1],
 }
 
 impl Counts {
@@ -120,8 +123,9 @@ impl Counts {
     pub fn new(window: Duration, buckets: u32) -> Result<Self, SettingsError> {
         let timeline = Timeline::new(window, buckets)?;
         Ok(Self {
-            ring: Ring::new(timeline, Kind::ALL + 1),
-            lifetime: std::array::from_fn(|_| AtomicU64::new(0)),
+            successes: Striped::new(ring(&timeline, Group::Good)),
+            others: Default::default(),
+            timeline,
         })
     }
 
@@ -133,15 +137,19 @@ impl Counts {
     /// Returns what happened in the window that ends at `now`.
     #[must_use]
     pub fn window(&self, now: Tick) -> Tally {
-        let newest = self.ring.newest_at(now);
-        Tally::from_fn(|kind| self.ring.visit(newest, kind as usize).sum())
+        let newest = self.newest_at(now);
+        Tally::from_fn(|kind| self.in_window(newest, kind))
     }
 
     /// Returns what happened since the counters were made.
     #[must_use]
     pub fn lifetime(&self) -> Tally {
         // Relaxed: nothing else is read on the strength of these numbers.
-        Tally::from_fn(|kind| self.lifetime[kind as usize].load(Ordering::Relaxed))
+        Tally::from_fn(|kind| {
+            let (group, column) = place(kind as usize);
+            let count = |ring: &Ring| life(ring, column).load(Ordering::Relaxed);
+            self.rings(group).map(count).sum()
+        })
     }
 
     /// Takes note of the number of calls in flight, before it falls.
@@ -152,55 +160,179 @@ impl Counts {
     /// run.)
     #[inline(always)]
     pub fn before_fall(&self, in_flight: u32, now: Tick) {
-        self.ring
-            .raise(self.cursor(now), Kind::PEAK, u64::from(in_flight));
+        let (group, column) = place(PEAK);
+        let ring = self.striped(group).mine();
+        ring.raise(
+            self.timeline.format,
+            self.cursor(now),
+            column,
+            u64::from(in_flight),
+        );
     }
 
     /// Returns the most calls in flight in the window that ends at `now`, given how many there are now;
     /// exact but for calls that begin while another one ends.
     #[must_use]
     pub fn peak(&self, in_flight: u32, now: Tick) -> u32 {
-        let newest = self.ring.newest_at(now);
-        let highest = self.ring.visit(newest, Kind::PEAK).max().unwrap_or(0);
+        let newest = self.newest_at(now);
+        let (group, column) = place(PEAK);
+        let levels = self
+            .rings(group)
+            .flat_map(|ring| ring.visit(&self.timeline, newest, column));
+        let highest = levels.max().unwrap_or(0);
         u32::try_from(highest).unwrap_or(u32::MAX).max(in_flight)
     }
 
     /// Returns the length of the window.
     #[must_use]
     pub fn length(&self) -> Duration {
-        self.ring.timeline.window()
+        self.timeline.window()
     }
 
     /// Empties the window; what is counted for life stays.
     pub fn clear(&self) {
-        self.ring.timeline.clear();
+        self.timeline.clear();
     }
 
     /// Returns where an event at `now` counts. Events recorded there after a [`clear`](Self::clear)
     /// are not seen.
     #[inline(always)]
     pub(crate) fn cursor(&self, now: Tick) -> Cursor {
-        self.ring.timeline.cursor(now)
+        self.timeline.cursor(now)
+    }
+
+    /// Returns what tells a bucket from its neighbours.
+    #[inline(always)]
+    pub(crate) const fn mark(&self, cursor: Cursor) -> u32 {
+        self.timeline.mark(cursor)
+    }
+
+    /// Returns the position of the newest bucket in the window that ends at `now`.
+    pub(crate) fn newest_at(&self, now: Tick) -> u64 {
+        self.timeline.newest_at(now)
+    }
+
+    /// Returns how many events there are in the window that ends with the bucket at `newest`.
+    pub(crate) fn in_window(&self, newest: u64, kind: Kind) -> u64 {
+        let (group, column) = place(kind as usize);
+        self.rings(group)
+            .flat_map(|ring| ring.visit(&self.timeline, newest, column))
+            .sum()
     }
 
     #[inline(always)]
     pub(crate) fn record_at(&self, cursor: Cursor, kind: Kind) {
-        self.ring.add(cursor, kind as usize);
-        self.record_for_life(kind);
+        let (group, column) = place(kind as usize);
+        let striped = self.striped(group);
+        let ring = striped.mine();
+        if ring.add(self.timeline.format, cursor, column) {
+            self.spread(striped, group);
+        }
+        count_for_life(ring, column);
     }
 
     /// Counts an event that no longer belongs to the window.
-    #[inline(always)]
     pub(crate) fn record_for_life(&self, kind: Kind) {
-        // Relaxed: see `lifetime`.
-        self.lifetime[kind as usize].fetch_add(1, Ordering::Relaxed);
+        let (group, column) = place(kind as usize);
+        count_for_life(self.striped(group).mine(), column);
+    }
+
+    #[inline(always)]
+    fn striped(&self, group: Group) -> &Striped<Ring> {
+        let Some(other) = group.other() else {
+            return &self.successes;
+        };
+        self.others[other].get_or_init(|| Box::new(Striped::new(ring(&self.timeline, group))))
+    }
+
+    /// Takes note that threads meet, unless they met over a bad call: whoever judges the circuit has to
+    /// add up all of those each time, so they stay in one place.
+    #[cold]
+    fn spread(&self, striped: &Striped<Ring>, group: Group) {
+        if group != Group::Bad {
+            striped.met(|| ring(&self.timeline, group));
+        }
+    }
+
+    /// Visits the rings of a group, of which there may be none yet.
+    fn rings(&self, group: Group) -> impl Iterator<Item = &Ring> {
+        let striped = match group.other() {
+            None => Some(&self.successes),
+            Some(other) => self.others[other].get().map(|rings| &**rings),
+        };
+        striped
+            .into_iter()
+            .flat_map(move |striped| striped.all(move || ring(&self.timeline, group)))
     }
 }
 
-/// Adds up some kinds within the window, for a decision.
-pub(crate) fn sum_of<const N: usize>(counts: &Counts, now: Tick, kinds: [Kind; N]) -> [u64; N] {
-    let newest = counts.ring.newest_at(now);
-    kinds.map(|kind| counts.ring.visit(newest, kind as usize).sum())
+/// The column after those of the kinds.
+const PEAK: usize = Kind::ALL;
+
+/// Kinds that are counted in one table, since they come together or not at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Group {
+    Good,
+    Bad,
+    Neutral,
+    Rejected,
+    Pipeline,
+}
+
+impl Group {
+    const ALL: usize = Self::Pipeline as usize + 1;
+
+    const fn kinds(self) -> std::ops::Range<usize> {
+        match self {
+            Self::Good => Kind::Success as usize..Kind::Failure as usize,
+            Self::Bad => Kind::Failure as usize..Kind::Ignored as usize,
+            Self::Neutral => Kind::Ignored as usize..Kind::CircuitOpen as usize,
+            Self::Rejected => Kind::CircuitOpen as usize..Kind::FallbackSuccess as usize,
+            Self::Pipeline => Kind::FallbackSuccess as usize..PEAK + 1,
+        }
+    }
+
+    #[inline(always)]
+    const fn other(self) -> Option<usize> {
+        (self as usize).checked_sub(1)
+    }
+}
+
+/// Returns where a kind is counted: the first row of a table holds its counts for life.
+#[inline(always)]
+const fn place(kind: usize) -> (Group, Column) {
+    let group = match kind {
+        _ if kind < Group::Good.kinds().end => Group::Good,
+        _ if kind < Group::Bad.kinds().end => Group::Bad,
+        _ if kind < Group::Neutral.kinds().end => Group::Neutral,
+        _ if kind < Group::Rejected.kinds().end => Group::Rejected,
+        _ => Group::Pipeline,
+    };
+    let kinds = group.kinds();
+    let column = Column {
+        index: kinds.end - kinds.start + kind - kinds.start,
+        of: kinds.end - kinds.start,
+    };
+    (group, column)
+}
+
+#[inline(always)]
+fn life(ring: &Ring, column: Column) -> &AtomicU64 {
+    let column = Column {
+        index: column.index - column.of,
+        ..column
+    };
+    ring.word(0, column)
+}
+
+#[inline(always)]
+fn count_for_life(ring: &Ring, column: Column) {
+    // Relaxed: see `lifetime`.
+    life(ring, column).fetch_add(1, Ordering::Relaxed);
+}
+
+fn ring(timeline: &Timeline, group: Group) -> Ring {
+    Ring::new(timeline.buckets() + 1, group.kinds().len())
 }
 
 /// Numbers of events by kind.

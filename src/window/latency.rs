@@ -5,10 +5,14 @@
 
 use std::time::Duration;
 
-use super::ring::{Ring, Timeline};
+use super::{
+    ring::{Column, Ring},
+    timeline::Timeline,
+};
 use crate::{
     clock::{Tick, nanos},
     settings::SettingsError,
+    stripes::Striped,
 };
 
 /// Cells an octave: 2³.
@@ -26,8 +30,11 @@ const CELLS: usize = (LAST_OCTAVE - FIRST_OCTAVE + 2) as usize * PARTS;
 /// 6.25 % at most, from 1 µs to 4.6 minutes; longer calls count as 4.5 minutes.
 #[derive(Debug)]
 pub struct Latency {
-    ring: Ring,
+    timeline: Timeline,
+    cells: Striped<Ring>,
 }
+
+const HALVES: u32 = 2;
 
 impl Latency {
     /// The shortest window.
@@ -39,9 +46,9 @@ impl Latency {
     ///
     /// Names `window`.
     pub fn new(window: Duration) -> Result<Self, SettingsError> {
-        let timeline = Timeline::new(window, 2)?;
         Ok(Self {
-            ring: Ring::new(timeline, CELLS),
+            timeline: Timeline::new(window, HALVES)?,
+            cells: Striped::new(new_ring()),
         })
     }
 
@@ -52,17 +59,24 @@ impl Latency {
 
     #[inline(always)]
     pub(crate) fn record_ns(&self, latency_ns: u64, now: Tick) {
-        self.ring
-            .add(self.ring.timeline.cursor(now), cell(latency_ns));
+        let cursor = self.timeline.cursor(now);
+        let ring = self.cells.mine();
+        if ring.add(self.timeline.format, cursor, column(cell(latency_ns))) {
+            self.cells.met(new_ring);
+        }
     }
 
     /// Returns the latencies in the window that ends at `now`.
     #[must_use]
     pub fn quantiles(&self, now: Tick) -> Quantiles {
-        let newest = self.ring.newest_at(now);
-        let cells: Box<[u64]> = (0..CELLS)
-            .map(|cell| self.ring.visit(newest, cell).sum())
-            .collect();
+        let newest = self.timeline.newest_at(now);
+        let mut cells = vec![0; CELLS].into_boxed_slice();
+        for ring in self.cells.all(new_ring) {
+            for (index, cell) in cells.iter_mut().enumerate() {
+                let halves = ring.visit(&self.timeline, newest, column(index));
+                *cell += halves.sum::<u64>();
+            }
+        }
         Quantiles {
             count: cells.iter().sum(),
             cells,
@@ -117,6 +131,14 @@ impl Quantiles {
             u64::try_from(mean).unwrap_or(u64::MAX),
         ))
     }
+}
+
+fn new_ring() -> Ring {
+    Ring::new(HALVES as usize, CELLS)
+}
+
+const fn column(index: usize) -> Column {
+    Column { index, of: CELLS }
 }
 
 fn cell(latency_ns: u64) -> usize {

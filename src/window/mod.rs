@@ -21,11 +21,11 @@ mod latency;
 #[cfg(all(test, portcullis_loom))]
 mod models;
 mod ring;
+mod timeline;
 
 pub(crate) use self::{
     calls::{Calls, LastCalls},
-    counts::sum_of,
-    ring::Cursor,
+    timeline::Cursor,
 };
 pub use self::{
     counts::{Counts, Kind, Tally},
