@@ -11,6 +11,8 @@
 //! is, by atomic exchanges or under a lock, and no count can be lost; the gain is that its cache line
 //! stays where it is.
 
+use std::{fmt, ops::Deref, sync::Arc};
+
 use crate::sync::{AtomicU32, OnceLock, Ordering, thread_number};
 
 /// So few that a busy thing is soon spread, and so many that one that threads meet at by chance stays
@@ -48,15 +50,20 @@ impl<T> Striped<T> {
     pub(crate) fn mine(&self) -> &T {
         self.others
             .get()
-            .and_then(|others| others.get(thread_number() & (others.len() - 1)))
+            .and_then(|others| mine(others))
             .unwrap_or(&self.first)
+    }
+
+    /// Returns whether there is more than the first one.
+    #[inline(always)]
+    pub(crate) fn is_spread(&self) -> bool {
+        self.others.get().is_some()
     }
 
     /// Takes note that this thread met another one at what it uses.
     #[cold]
     pub(crate) fn met(&self, make: impl Fn() -> T) {
-        let is_alone = self.others.get().is_none();
-        if is_alone && self.meetings.fetch_add(1, Ordering::SeqCst) + 1 >= MANY {
+        if !self.is_spread() && self.meetings.fetch_add(1, Ordering::SeqCst) + 1 >= MANY {
             self.spread(make);
         }
     }
@@ -70,9 +77,111 @@ impl<T> Striped<T> {
 
     /// Returns the others, after making them if nobody has.
     fn spread(&self, make: impl Fn() -> T) -> &[T] {
-        self.others
-            .get_or_init(|| (0..stripes()).map(|_| make()).collect())
+        self.others.get_or_init(|| make_stripes(make))
     }
+}
+
+/// A shared value, as in an `Arc`, with a reference count for each core once threads meet.
+///
+/// A call that goes on by itself, as Tower's futures do, refers to what it will be settled with, so it
+/// counts a reference on its way in and out: two writes to one word that all calls share. Who sees elsewhere
+/// that threads meet says so by [`spread`](Self::spread).
+pub(crate) struct Spread<T> {
+    lane: Arc<Lane<T>>,
+}
+
+/// A reference count, and the way to the value. The lanes of one value know the value, and only the first
+/// one knows the others, so that they do not hold each other for ever.
+struct Lane<T> {
+    value: Arc<T>,
+    is_first: bool,
+    others: OnceLock<Box<[Spread<T>]>>,
+    /// Keeps the count out of the cache lines of others: processors fetch them in pairs.
+    _apart: [u64; 12],
+}
+
+impl<T> Spread<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self::over(Arc::new(value), true)
+    }
+
+    fn over(value: Arc<T>, is_first: bool) -> Self {
+        Self {
+            lane: Arc::new(Lane {
+                value,
+                is_first,
+                others: OnceLock::new(),
+                _apart: [0; 12],
+            }),
+        }
+    }
+
+    /// Returns a clone for a call that this thread begins.
+    #[inline(always)]
+    pub(crate) fn board(&self) -> Self {
+        match self.lane.others.get() {
+            Some(others) => mine(others).unwrap_or(self).clone(),
+            None => self.clone(),
+        }
+    }
+
+    /// Gives each core a count of its own from now on, if this is a clone that knows all of them.
+    #[inline(always)]
+    pub(crate) fn spread(&self) {
+        if self.lane.is_first && self.lane.others.get().is_none() {
+            self.make_lanes();
+        }
+    }
+
+    #[cold]
+    fn make_lanes(&self) {
+        let lane = || Self::over(Arc::clone(&self.lane.value), false);
+        self.lane.others.get_or_init(|| make_stripes(lane));
+    }
+
+    /// Changes the value, or a clone of it if it is shared.
+    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Spread<U>
+    where
+        T: Clone,
+    {
+        let value = Arc::clone(&self.lane.value);
+        drop(self);
+        Spread::new(change(Arc::unwrap_or_clone(value)))
+    }
+}
+
+impl<T> Deref for Spread<T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        &self.lane.value
+    }
+}
+
+impl<T> Clone for Spread<T> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        Self {
+            lane: Arc::clone(&self.lane),
+        }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Spread<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// Returns the stripe of this thread; there is one in what [`make_stripes`] makes.
+#[inline(always)]
+fn mine<T>(stripes: &[T]) -> Option<&T> {
+    stripes.get(thread_number() & (stripes.len() - 1))
+}
+
+fn make_stripes<T>(make: impl Fn() -> T) -> Box<[T]> {
+    (0..stripes()).map(|_| make()).collect()
 }
 
 /// Returns one for each core, rounded up to a power of two.

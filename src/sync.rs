@@ -164,3 +164,11 @@ pub(crate) fn sequenced() {
     #[cfg(portcullis_loom)]
     fence(Ordering::SeqCst);
 }
+
+/// Lets another thread go on for which this one has to wait a moment.
+pub(crate) fn pause() {
+    #[cfg(not(portcullis_loom))]
+    std::thread::yield_now();
+    #[cfg(portcullis_loom)]
+    loom::thread::yield_now();
+}

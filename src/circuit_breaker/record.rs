@@ -173,7 +173,9 @@ impl Record {
     #[inline(always)]
     fn count_kind(&self, place: Place, kind: Kind) {
         match place.cursor {
-            Some(cursor) => self.counts.record_at(cursor, kind),
+            Some(cursor) => {
+                self.counts.record_at(cursor, kind);
+            }
             None => self.counts.record_for_life(kind),
         }
     }

@@ -92,7 +92,9 @@ impl Circuit {
         if self.settings.rules.count_in_a_row {
             self.streak.succeeded(word.generation());
         }
-        counts.record_at(cursor, Kind::Success);
+        if counts.record_at(cursor, Kind::Success) {
+            completion.threads_meet();
+        }
         if !self.record.is_calm(cursor) {
             self.judge_good(word, cursor, now);
         }

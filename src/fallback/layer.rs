@@ -8,13 +8,15 @@ use super::{AnyError, Fallback, Respond, Run, Second, Value, When, future::Plan}
 use crate::{
     event::{Event, FallbackEnding, Scope},
     gate::{Host, Policy},
+    stripes::Spread,
+    window::{Counts, Kind},
 };
 
 /// Answers in place of a service that failed.
 ///
 /// See the [module docs](super).
 pub struct FallbackLayer<A, W = AnyError, P = ()> {
-    shared: Arc<Shared<A, W, P>>,
+    shared: Spread<Shared<A, W, P>>,
 }
 
 #[derive(Clone)]
@@ -25,11 +27,8 @@ struct Shared<A, W, P> {
     observed: Scope,
     /// The same without the observers, who would take a settled fallback for a settled call.
     scope: Scope,
-    tally: Option<Tally>,
+    counts: Option<Arc<Counts>>,
 }
-
-/// Counts how fallbacks end.
-type Tally = Arc<dyn Fn(FallbackEnding) + Send + Sync>;
 
 impl<V> FallbackLayer<Value<V>> {
     /// Creates a fallback that answers with clones of a value.
@@ -73,13 +72,13 @@ impl<T, C> FallbackLayer<Second<T, C>> {
 impl<A> FallbackLayer<A> {
     fn new(answer: A) -> Self {
         Self {
-            shared: Arc::new(Shared {
+            shared: Spread::new(Shared {
                 answer,
                 when: AnyError,
                 guard: (),
                 observed: Scope::new(),
                 scope: Scope::new(),
-                tally: None,
+                counts: None,
             }),
         }
     }
@@ -95,7 +94,7 @@ impl<A: Clone, W: Clone, P: Clone> FallbackLayer<A, W, P> {
             guard: shared.guard,
             observed: shared.observed,
             scope: shared.scope,
-            tally: shared.tally,
+            counts: shared.counts,
         })
     }
 
@@ -109,7 +108,7 @@ impl<A: Clone, W: Clone, P: Clone> FallbackLayer<A, W, P> {
             when: shared.when,
             observed: shared.observed,
             scope: shared.scope,
-            tally: shared.tally,
+            counts: shared.counts,
         })
     }
 
@@ -123,10 +122,10 @@ impl<A: Clone, W: Clone, P: Clone> FallbackLayer<A, W, P> {
         })
     }
 
-    /// Sets who counts the fallbacks that were needed; a call that succeeds does not touch it.
-    pub(crate) fn tallied(self, tally: impl Fn(FallbackEnding) + Send + Sync + 'static) -> Self {
+    /// Sets where fallbacks that were needed are counted; a call that succeeds does not touch it.
+    pub(crate) fn counting(self, counts: Arc<Counts>) -> Self {
         self.with(|shared| Shared {
-            tally: Some(Arc::new(tally)),
+            counts: Some(counts),
             ..shared
         })
     }
@@ -136,7 +135,7 @@ impl<A: Clone, W: Clone, P: Clone> FallbackLayer<A, W, P> {
         change: impl FnOnce(Shared<A, W, P>) -> Shared<A, W2, P2>,
     ) -> FallbackLayer<A, W2, P2> {
         FallbackLayer {
-            shared: Arc::new(change(Arc::unwrap_or_clone(self.shared))),
+            shared: self.shared.map(change),
         }
     }
 }
@@ -154,8 +153,8 @@ impl<A, W, P> FallbackLayer<A, W, P> {
     }
 
     pub(super) fn report(&self, ending: FallbackEnding) {
-        if let Some(tally) = &self.shared.tally {
-            tally(ending);
+        if let Some(counts) = &self.shared.counts {
+            counts.record(Kind::of_fallback(ending), self.shared.scope.clock().now());
         }
         self.shared.observed.tell(&Event::Fallback { ending });
     }
@@ -189,7 +188,7 @@ impl<S, A, W, P> Layer<S> for FallbackLayer<A, W, P> {
 impl<A, W, P> Clone for FallbackLayer<A, W, P> {
     fn clone(&self) -> Self {
         Self {
-            shared: Arc::clone(&self.shared),
+            shared: self.shared.clone(),
         }
     }
 }
@@ -205,10 +204,9 @@ impl<A: fmt::Debug, W, P> fmt::Debug for FallbackLayer<A, W, P> {
 
 #[cfg(test)]
 mod tests {
-    use std::future::ready;
+    use std::{future::ready, time::Duration};
 
     use futures_util::FutureExt;
-    use parking_lot::Mutex;
     use tower::{Service, service_fn};
 
     use super::*;
@@ -229,15 +227,11 @@ mod tests {
     }
 
     #[test]
-    fn the_tally_counts_the_fallbacks_that_were_needed() {
-        let tallied = Arc::new(Mutex::new(Vec::new()));
-        let tally = {
-            let tallied = Arc::clone(&tallied);
-            move |ending| tallied.lock().push(ending)
-        };
-        let answers = FallbackLayer::value(0).tallied(tally.clone());
-        let fails =
-            FallbackLayer::future(|_: &BoxError| ready(Err::<u32, _>("down"))).tallied(tally);
+    fn fallbacks_that_were_needed_are_counted() {
+        let counts = Arc::new(Counts::new(Duration::from_secs(10), 10).unwrap());
+        let answers = FallbackLayer::value(0).counting(Arc::clone(&counts));
+        let fails = FallbackLayer::future(|_: &BoxError| ready(Err::<u32, _>("down")))
+            .counting(Arc::clone(&counts));
         let service =
             || service_fn(|n: Option<u32>| ready(n.ok_or_else(|| BoxError::from("down"))));
         for request in [Some(1), None] {
@@ -249,13 +243,14 @@ mod tests {
             .layer(service())
             .call(None)
             .now_or_never();
+        let counted = counts.lifetime();
         assert_eq!(
-            *tallied.lock(),
-            [
-                FallbackEnding::Answered,
-                FallbackEnding::Failed,
-                FallbackEnding::Refused
-            ]
+            (
+                counted.fallback_success,
+                counted.fallback_failure,
+                counted.fallback_rejected
+            ),
+            (1, 1, 1)
         );
     }
 }

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use tower_service::Service;
 
 use super::{Answer, FallbackLayer, ResponseFuture, When};
-use crate::gate::Policy;
+use crate::gate::{Host, Policy};
 
 /// A service with a fallback, made by a [`FallbackLayer`].
 ///
@@ -59,6 +59,6 @@ where
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
         let kept = self.layer.answers().keep(&request);
-        ResponseFuture::new(self.inner.call(request), kept, self.layer.clone())
+        ResponseFuture::new(self.inner.call(request), kept, self.layer.board())
     }
 }

@@ -1,6 +1,6 @@
 //! One admitted call, from permit to settlement.
 
-use std::fmt;
+use std::{cell::Cell, fmt};
 
 use super::{Completion, Policy, host::Host, policy::Start};
 use crate::{
@@ -149,8 +149,12 @@ impl<G: Host> Flight<G> {
             start: self.start,
             waited_ns: self.waited_ns,
             now: &now,
+            do_threads_meet: Cell::new(false),
         };
         self.host.policy().settle(permit, &completion);
+        if completion.do_threads_meet.get() {
+            self.host.spread();
+        }
         if self.host.scope().is_observed() {
             self.host.scope().tell(&Event::Settled {
                 outcome: verdict.outcome(),

@@ -25,6 +25,10 @@ pub trait Host: Clone {
         self.clone()
     }
 
+    /// Takes note that calls of several threads get in each other's way.
+    #[inline(always)]
+    fn spread(&self) {}
+
     /// Returns name, clock and observers.
     fn scope(&self) -> &Scope;
 

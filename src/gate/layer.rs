@@ -1,6 +1,6 @@
 //! The layer that holds a gate's policy.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use tower_layer::Layer;
 
@@ -12,13 +12,14 @@ use crate::{
     event::Scope,
     outcome::{Classify, ErrorsAsFailures, Verdict},
     rejection::Rejection,
+    stripes::Spread,
 };
 
 /// A gate around any service: a policy, a classifier and a way to refuse.
 ///
 /// See the [module docs](super).
 pub struct GateLayer<P, C = ErrorsAsFailures, R = AsError> {
-    shared: Arc<Shared<P, C, R>>,
+    shared: Spread<Shared<P, C, R>>,
 }
 
 /// One block for the whole stack, since each reference count that a call touches costs more than
@@ -39,7 +40,7 @@ impl<P> GateLayer<P> {
     #[must_use]
     pub fn new(policy: P) -> Self {
         Self {
-            shared: Arc::new(Shared {
+            shared: Spread::new(Shared {
                 policy,
                 classify: ErrorsAsFailures,
                 refusal: AsError,
@@ -89,7 +90,7 @@ impl<P: Clone, C: Clone, R: Clone> GateLayer<P, C, R> {
         change: impl FnOnce(Shared<P, C, R>) -> Shared<P, C2, R2>,
     ) -> GateLayer<P, C2, R2> {
         GateLayer {
-            shared: Arc::new(change(Arc::unwrap_or_clone(self.shared))),
+            shared: self.shared.map(change),
         }
     }
 }
@@ -143,6 +144,18 @@ impl<P: Policy, C, R> Host for GateLayer<P, C, R> {
     fn scope(&self) -> &Scope {
         &self.shared.scope
     }
+
+    #[inline(always)]
+    fn board(&self) -> Self {
+        Self {
+            shared: self.shared.board(),
+        }
+    }
+
+    #[inline(always)]
+    fn spread(&self) {
+        self.shared.spread();
+    }
 }
 
 impl<P, C, R, Res, Err> Judge<Res, Err> for GateLayer<P, C, R>
@@ -177,7 +190,7 @@ impl<S, P, C, R> Layer<S> for GateLayer<P, C, R> {
 impl<P, C, R> Clone for GateLayer<P, C, R> {
     fn clone(&self) -> Self {
         Self {
-            shared: Arc::clone(&self.shared),
+            shared: self.shared.clone(),
         }
     }
 }

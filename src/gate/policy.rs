@@ -1,6 +1,6 @@
 //! What a policy decides and learns.
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 use crate::{
     clock::{Now, Tick},
@@ -92,6 +92,7 @@ pub struct Completion<'a> {
     pub(super) start: Start,
     pub(super) waited_ns: u64,
     pub(super) now: &'a Now<'a>,
+    pub(super) do_threads_meet: Cell<bool>,
 }
 
 /// When a call was admitted, unless nobody wants to know; in one word, since every call carries it.
@@ -128,6 +129,7 @@ impl<'a> Completion<'a> {
             start: admitted.map_or(Start::UNTIMED, Start::at),
             waited_ns: 0,
             now,
+            do_threads_meet: Cell::new(false),
         }
     }
 
@@ -159,6 +161,13 @@ impl<'a> Completion<'a> {
     #[inline(always)]
     pub(crate) const fn latency_ns_at(&self, now: Tick) -> u64 {
         self.start.latency_ns_at(now)
+    }
+
+    /// Tells the gate that threads get in each other's way here, so that it sees to it that they do not over
+    /// its own reference count either.
+    #[inline(always)]
+    pub(crate) fn threads_meet(&self) {
+        self.do_threads_meet.set(true);
     }
 
     /// Returns how long the call waited in a queue before it was admitted.

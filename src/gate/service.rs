@@ -117,7 +117,8 @@ pub(super) fn admit<G: Host>(
     inner_is: &mut Readiness,
     now: &Now<'_>,
 ) -> Result<PermitOf<G>, Rejection> {
-    if std::mem::take(inner_is) == Readiness::PassedOver {
+    if *inner_is == Readiness::PassedOver {
+        *inner_is = Readiness::AsTold;
         return Err(passed_over(host, now));
     }
     host.policy().admit(now)

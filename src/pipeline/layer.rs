@@ -11,12 +11,12 @@ use super::{
 use crate::{
     bulkhead::QueuedBulkhead,
     circuit_breaker::CircuitBreaker,
-    event::{FallbackEnding, Scope},
+    event::Scope,
     fallback::FallbackLayer,
     gate::{AsError, GateLayer, Policy, QueuedGate},
     outcome::ErrorsAsFailures,
     timeout::{Limit, Timeout, TimeoutLayer},
-    window::{Counts, Kind},
+    window::Counts,
 };
 
 /// Fallback, circuit breaker, bulkhead and timeout around a service, in this order, under one name.
@@ -172,14 +172,6 @@ impl Recovery for NoFallback {
 
 impl<A: Clone, W: Clone, P: Policy + Clone> Recovery for FallbackLayer<A, W, P> {
     fn counting(self, scope: &Scope, counts: Arc<Counts>) -> Self {
-        let clock = scope.clock().clone();
-        self.scoped(scope.clone()).tallied(move |ending| {
-            let kind = match ending {
-                FallbackEnding::Answered => Kind::FallbackSuccess,
-                FallbackEnding::Failed => Kind::FallbackFailure,
-                FallbackEnding::Refused => Kind::FallbackRejected,
-            };
-            counts.record(kind, clock.now());
-        })
+        self.scoped(scope.clone()).counting(counts)
     }
 }

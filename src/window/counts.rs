@@ -4,16 +4,12 @@ use std::time::Duration;
 
 use super::{
     LastCalls,
-    ring::{Column, Ring},
+    ring::{Column, Life, Ring},
     timeline::{Cursor, Timeline},
 };
 use crate::{
-    clock::Tick,
-    outcome::Outcome,
-    rejection::Reason,
-    settings::SettingsError,
-    stripes::Striped,
-    sync::{AtomicU64, OnceLock, Ordering},
+    clock::Tick, event::FallbackEnding, outcome::Outcome, rejection::Reason,
+    settings::SettingsError, stripes::Striped, sync::OnceLock,
 };
 
 /// What is counted.
@@ -89,6 +85,16 @@ impl Kind {
             Reason::DeadlineExceeded | Reason::Policy(_) => Self::OtherRejection,
         }
     }
+
+    /// Returns what the end of a fallback counts as.
+    #[must_use]
+    pub const fn of_fallback(ending: FallbackEnding) -> Self {
+        match ending {
+            FallbackEnding::Answered => Self::FallbackSuccess,
+            FallbackEnding::Failed => Self::FallbackFailure,
+            FallbackEnding::Refused => Self::FallbackRejected,
+        }
+    }
 }
 
 /// Counters over a window of time, and for life.
@@ -123,7 +129,7 @@ impl Counts {
     pub fn new(window: Duration, buckets: u32) -> Result<Self, SettingsError> {
         let timeline = Timeline::new(window, buckets)?;
         Ok(Self {
-            successes: Striped::new(ring(&timeline, Group::Good)),
+            successes: Striped::new(Group::Good.ring(&timeline)),
             others: Default::default(),
             timeline,
         })
@@ -144,11 +150,10 @@ impl Counts {
     /// Returns what happened since the counters were made.
     #[must_use]
     pub fn lifetime(&self) -> Tally {
-        // Relaxed: nothing else is read on the strength of these numbers.
         Tally::from_fn(|kind| {
-            let (group, column) = place(kind as usize);
-            let count = |ring: &Ring| life(ring, column).load(Ordering::Relaxed);
-            self.rings(group).map(count).sum()
+            let place = place(kind as usize);
+            let ever = |ring: &Ring| ring.ever(&self.timeline, place.column(), place.life(ring));
+            self.rings(place.group).map(ever).sum()
         })
     }
 
@@ -160,13 +165,14 @@ impl Counts {
     /// run.)
     #[inline(always)]
     pub fn before_fall(&self, in_flight: u32, now: Tick) {
-        let (group, column) = place(PEAK);
-        let ring = self.striped(group).mine();
+        let place = place(PEAK);
+        let ring = self.striped(place.group).mine();
+        let level = u64::from(in_flight);
         ring.raise(
             self.timeline.format,
             self.cursor(now),
-            column,
-            u64::from(in_flight),
+            place.column(),
+            level,
         );
     }
 
@@ -175,10 +181,10 @@ impl Counts {
     #[must_use]
     pub fn peak(&self, in_flight: u32, now: Tick) -> u32 {
         let newest = self.newest_at(now);
-        let (group, column) = place(PEAK);
+        let place = place(PEAK);
         let levels = self
-            .rings(group)
-            .flat_map(|ring| ring.visit(&self.timeline, newest, column));
+            .rings(place.group)
+            .flat_map(|ring| ring.visit(&self.timeline, newest, place.column()));
         let highest = levels.max().unwrap_or(0);
         u32::try_from(highest).unwrap_or(u32::MAX).max(in_flight)
     }
@@ -214,27 +220,46 @@ impl Counts {
 
     /// Returns how many events there are in the window that ends with the bucket at `newest`.
     pub(crate) fn in_window(&self, newest: u64, kind: Kind) -> u64 {
-        let (group, column) = place(kind as usize);
-        self.rings(group)
-            .flat_map(|ring| ring.visit(&self.timeline, newest, column))
+        let place = place(kind as usize);
+        self.rings(place.group)
+            .flat_map(|ring| ring.visit(&self.timeline, newest, place.column()))
             .sum()
     }
 
+    /// Counts an event, and returns, now and then, whether threads meet over its kind.
     #[inline(always)]
-    pub(crate) fn record_at(&self, cursor: Cursor, kind: Kind) {
-        let (group, column) = place(kind as usize);
-        let striped = self.striped(group);
+    pub(crate) fn record_at(&self, cursor: Cursor, kind: Kind) -> bool {
+        let place = place(kind as usize);
+        let striped = self.striped(place.group);
         let ring = striped.mine();
-        if ring.add(self.timeline.format, cursor, column) {
-            self.spread(striped, group);
+        match ring.add_plainly(self.timeline.format, cursor, place.column()) {
+            Ok(()) => false,
+            Err(met) => self.record_rare(striped, ring, cursor, place, met),
         }
-        count_for_life(ring, column);
+    }
+
+    #[cold]
+    fn record_rare(
+        &self,
+        striped: &Striped<Ring>,
+        ring: &Ring,
+        cursor: Cursor,
+        place: Place,
+        met: bool,
+    ) -> bool {
+        let life = Some(place.life(ring));
+        let met = ring.add(self.timeline.format, cursor, place.column(), life) || met;
+        // Whoever judges a circuit has to add up the bad calls each time, so they stay in one place.
+        if met && place.group != Group::Bad {
+            striped.met(|| place.group.ring(&self.timeline));
+        }
+        striped.is_spread()
     }
 
     /// Counts an event that no longer belongs to the window.
     pub(crate) fn record_for_life(&self, kind: Kind) {
-        let (group, column) = place(kind as usize);
-        count_for_life(self.striped(group).mine(), column);
+        let place = place(kind as usize);
+        place.life(self.striped(place.group).mine()).count_one();
     }
 
     #[inline(always)]
@@ -242,16 +267,7 @@ impl Counts {
         let Some(other) = group.other() else {
             return &self.successes;
         };
-        self.others[other].get_or_init(|| Box::new(Striped::new(ring(&self.timeline, group))))
-    }
-
-    /// Takes note that threads meet, unless they met over a bad call: whoever judges the circuit has to
-    /// add up all of those each time, so they stay in one place.
-    #[cold]
-    fn spread(&self, striped: &Striped<Ring>, group: Group) {
-        if group != Group::Bad {
-            striped.met(|| ring(&self.timeline, group));
-        }
+        self.others[other].get_or_init(|| Box::new(Striped::new(group.ring(&self.timeline))))
     }
 
     /// Visits the rings of a group, of which there may be none yet.
@@ -262,7 +278,7 @@ impl Counts {
         };
         striped
             .into_iter()
-            .flat_map(move |striped| striped.all(move || ring(&self.timeline, group)))
+            .flat_map(move |striped| striped.all(move || group.ring(&self.timeline)))
     }
 }
 
@@ -293,14 +309,31 @@ impl Group {
     }
 
     #[inline(always)]
+    const fn columns(self) -> usize {
+        self.kinds().end - self.kinds().start
+    }
+
+    fn ring(self, timeline: &Timeline) -> Ring {
+        Ring::new(1 + self.columns() * (1 + timeline.buckets()))
+    }
+
+    /// Returns its place among the others, if it is not the one that is always there.
+    #[inline(always)]
     const fn other(self) -> Option<usize> {
         (self as usize).checked_sub(1)
     }
 }
 
-/// Returns where a kind is counted: the first row of a table holds its counts for life.
+/// Where a kind is counted.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    group: Group,
+    kind: usize,
+}
+
+/// Returns where a kind is counted.
 #[inline(always)]
-const fn place(kind: usize) -> (Group, Column) {
+const fn place(kind: usize) -> Place {
     let group = match kind {
         _ if kind < Group::Good.kinds().end => Group::Good,
         _ if kind < Group::Bad.kinds().end => Group::Bad,
@@ -308,31 +341,31 @@ const fn place(kind: usize) -> (Group, Column) {
         _ if kind < Group::Rejected.kinds().end => Group::Rejected,
         _ => Group::Pipeline,
     };
-    let kinds = group.kinds();
-    let column = Column {
-        index: kinds.end - kinds.start + kind - kinds.start,
-        of: kinds.end - kinds.start,
-    };
-    (group, column)
+    Place { group, kind }
 }
 
-#[inline(always)]
-fn life(ring: &Ring, column: Column) -> &AtomicU64 {
-    let column = Column {
-        index: column.index - column.of,
-        ..column
-    };
-    ring.word(0, column)
-}
+/// A table is: how many threads are replacing buckets, a row of counts for life, the buckets.
+impl Place {
+    #[inline(always)]
+    const fn life_at(self) -> usize {
+        1 + self.kind - self.group.kinds().start
+    }
 
-#[inline(always)]
-fn count_for_life(ring: &Ring, column: Column) {
-    // Relaxed: see `lifetime`.
-    life(ring, column).fetch_add(1, Ordering::Relaxed);
-}
+    #[inline(always)]
+    const fn column(self) -> Column {
+        let step = self.group.columns();
+        Column {
+            first: self.life_at() + step,
+            step,
+        }
+    }
 
-fn ring(timeline: &Timeline, group: Group) -> Ring {
-    Ring::new(timeline.buckets() + 1, group.kinds().len())
+    fn life(self, ring: &Ring) -> Life<'_> {
+        Life {
+            count: ring.word(self.life_at()),
+            replacing: ring.word(0),
+        }
+    }
 }
 
 /// Numbers of events by kind.

@@ -61,7 +61,11 @@ impl Latency {
     pub(crate) fn record_ns(&self, latency_ns: u64, now: Tick) {
         let cursor = self.timeline.cursor(now);
         let ring = self.cells.mine();
-        if ring.add(self.timeline.format, cursor, column(cell(latency_ns))) {
+        let (format, column) = (self.timeline.format, column(cell(latency_ns)));
+        let Err(met) = ring.add_plainly(format, cursor, column) else {
+            return;
+        };
+        if ring.add(format, cursor, column, None) || met {
             self.cells.met(new_ring);
         }
     }
@@ -134,11 +138,14 @@ impl Quantiles {
 }
 
 fn new_ring() -> Ring {
-    Ring::new(HALVES as usize, CELLS)
+    Ring::new(HALVES as usize * CELLS)
 }
 
-const fn column(index: usize) -> Column {
-    Column { index, of: CELLS }
+const fn column(cell: usize) -> Column {
+    Column {
+        first: cell,
+        step: CELLS,
+    }
 }
 
 fn cell(latency_ns: u64) -> usize {

@@ -21,7 +21,7 @@
 use std::cmp::Ordering as Order;
 
 use super::timeline::{Cursor, Format, Timeline};
-use crate::sync::{AtomicU64, Ordering, sequenced};
+use crate::sync::{AtomicU64, Ordering, pause, sequenced};
 
 /// Words between those of two rings, so that no cache line holds words of both, whatever the allocator
 /// does: two lines of 64 bytes, which processors fetch in pairs, less one word.
@@ -33,52 +33,77 @@ pub(super) struct Ring {
     words: Box<[AtomicU64]>,
 }
 
-/// A column, in a table of so many. What lies before its first bucket is not the ring's.
+/// Where the words of a column are: those of its buckets begin at `first` and are `step` apart.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Column {
-    pub(super) index: usize,
-    pub(super) of: usize,
+    pub(super) first: usize,
+    pub(super) step: usize,
 }
 
 /// Whether another thread was met at a word.
 pub(super) type Met = bool;
 
 impl Ring {
-    pub(super) fn new(rows: usize, columns: usize) -> Self {
-        let words = rows * columns + GAP;
+    pub(super) fn new(words: usize) -> Self {
         Self {
-            words: (0..words).map(|_| AtomicU64::new(0)).collect(),
+            words: (0..words + GAP).map(|_| AtomicU64::new(0)).collect(),
         }
     }
 
     #[inline(always)]
-    pub(super) fn word(&self, row: usize, column: Column) -> &AtomicU64 {
-        &self.words[row * column.of + column.index]
+    pub(super) fn word(&self, index: usize) -> &AtomicU64 {
+        &self.words[index]
     }
 
-    /// Counts one event, unless its bucket is gone.
     #[inline(always)]
-    pub(super) fn add(&self, format: Format, cursor: Cursor, column: Column) -> Met {
-        let word = self.word(cursor.row(), column);
+    fn bucket(&self, cursor: Cursor, column: Column) -> &AtomicU64 {
+        self.word(column.first + cursor.row() * column.step)
+    }
+
+    /// Counts one event in the usual case, which is case 1; otherwise there is [`add`](Self::add).
+    #[inline(always)]
+    pub(super) fn add_plainly(
+        &self,
+        format: Format,
+        cursor: Cursor,
+        column: Column,
+    ) -> Result<(), Met> {
+        let word = self.bucket(cursor, column);
         // Relaxed: the exchange decides.
         let seen = word.load(Ordering::Relaxed);
-        // Case 1, in one comparison: the position is the same, and there is room.
-        let is_plain = seen.wrapping_sub(cursor.empty()) < format.most;
-        if is_plain && exchange(word, seen, seen.wrapping_add(1)).is_ok() {
-            return false;
+        // In one comparison: the position is the same, and there is room.
+        if seen.wrapping_sub(cursor.empty()) >= format.most {
+            return Err(false);
         }
-        // If it is plain, the exchange has met somebody.
-        update(word, format, cursor, Change::Add) || is_plain
+        exchange(word, seen, seen.wrapping_add(1)).map_err(|_| true)
+    }
+
+    /// Counts one event, unless its bucket is gone or full.
+    #[cold]
+    pub(super) fn add(
+        &self,
+        format: Format,
+        cursor: Cursor,
+        column: Column,
+        life: Option<Life<'_>>,
+    ) -> Met {
+        let add = |held| (held < format.most).then_some(held + 1);
+        let (met, is_counted) = update(self.bucket(cursor, column), format, cursor, life, add);
+        if let Some(life) = life.filter(|_| !is_counted) {
+            life.count_one();
+        }
+        met
     }
 
     /// Raises the bucket's number to `level`, unless it is that high or the bucket is gone.
     #[inline(always)]
     pub(super) fn raise(&self, format: Format, cursor: Cursor, column: Column, level: u64) {
-        let word = self.word(cursor.row(), column);
+        let word = self.bucket(cursor, column);
         let held = word.load(Ordering::Relaxed).wrapping_sub(cursor.empty());
         let level = level.min(format.most);
         if held < level || held > format.most {
-            update(word, format, cursor, Change::Raise(level));
+            let raise = |highest| (highest < level).then_some(level);
+            update(word, format, cursor, None, raise);
         }
     }
 
@@ -90,48 +115,105 @@ impl Ring {
         column: Column,
     ) -> impl Iterator<Item = u64> {
         let (format, oldest) = (timeline.format, timeline.oldest_to(newest));
-        let words = self.words.iter().skip(column.index).step_by(column.of);
-        words.take(timeline.buckets()).filter_map(move |word| {
-            let word = word.load(Ordering::SeqCst);
-            (format.position(word) >= oldest).then(|| format.count(word))
-        })
+        self.buckets(timeline, column)
+            .filter(move |word| format.position(*word) >= oldest)
+            .map(move |word| format.count(word))
     }
-}
 
-#[derive(Clone, Copy)]
-enum Change {
-    Add,
-    Raise(u64),
-}
+    fn buckets(&self, timeline: &Timeline, column: Column) -> impl Iterator<Item = u64> {
+        let words = self.words.iter().skip(column.first).step_by(column.step);
+        words
+            .take(timeline.buckets())
+            .map(|word| word.load(Ordering::SeqCst))
+    }
 
-impl Change {
-    /// Returns what becomes of the number that a bucket holds, or none if it stays.
-    fn of(self, held: u64, most: u64) -> Option<u64> {
-        match self {
-            Self::Add => (held < most).then_some(held + 1),
-            Self::Raise(level) => (held < level).then_some(level),
+    /// Returns how much one column has ever counted.
+    ///
+    /// Exact, also while others count: see [`Life`]. If they leave no quiet moment in many tries, a bucket
+    /// that is just being replaced may be missing.
+    pub(super) fn ever(&self, timeline: &Timeline, column: Column, life: Life<'_>) -> u64 {
+        let mut tries = 0..MOST_TRIES;
+        loop {
+            let before = life.count.load(Ordering::Acquire);
+            let buckets = self.buckets(timeline, column);
+            let held: u64 = buckets.map(|word| timeline.format.count(word)).sum();
+            let is_quiet = life.replacing.load(Ordering::Acquire) == 0;
+            let is_same = life.count.load(Ordering::Acquire) == before;
+            if is_quiet && is_same || tries.next().is_none() {
+                return before + held;
+            }
+            pause();
         }
     }
 }
 
-/// The one protocol: see the cases 1 to 3 above.
-#[cold]
-#[inline(never)]
-fn update(word: &AtomicU64, format: Format, cursor: Cursor, change: Change) -> Met {
+/// A replacement takes a few instructions, and a few microseconds if its thread loses the processor.
+const MOST_TRIES: u32 = if cfg!(portcullis_loom) { 1 } else { 1_000 };
+
+/// What a column counted in the buckets that were replaced since, so that what is counted for life costs a
+/// call nothing.
+///
+/// A bucket's count moves from its word to this one in two steps, and who adds both up must not be between
+/// them. So whoever replaces a bucket says so in `replacing` before the first step and takes it back after
+/// the second. The reader adds up in the same order, and then looks: if nobody is replacing and the count is
+/// still the same, no move was begun that it saw one half of. (A move whose first step it saw and which is
+/// over has changed the count, and one that is not over shows in `replacing`.)
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Life<'a> {
+    pub(super) count: &'a AtomicU64,
+    /// How many threads are replacing a bucket of any column.
+    pub(super) replacing: &'a AtomicU64,
+}
+
+impl Life<'_> {
+    /// Counts an event that belongs to no bucket.
+    pub(super) fn count_one(self) {
+        self.count.fetch_add(1, Ordering::Release);
+    }
+
+    /// Moves the count of a bucket here, by `replace`, which does nothing if it fails.
+    fn replacing<E>(self, held: u64, replace: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
+        self.replacing.fetch_add(1, Ordering::AcqRel);
+        let replaced = replace();
+        if replaced.is_ok() {
+            self.count.fetch_add(held, Ordering::Release);
+        }
+        self.replacing.fetch_sub(1, Ordering::Release);
+        replaced
+    }
+}
+
+/// The one protocol: see the cases 1 to 3 above. `change` is given what the bucket holds and may decline.
+/// Returns whether another thread was met, and whether the change was made.
+fn update(
+    word: &AtomicU64,
+    format: Format,
+    cursor: Cursor,
+    life: Option<Life<'_>>,
+    change: impl Fn(u64) -> Option<u64>,
+) -> (Met, bool) {
+    let mine = format.position(cursor.empty());
     let mut seen = word.load(Ordering::Relaxed);
     let mut met = false;
     loop {
-        let mine = format.position(cursor.empty());
-        let held = match format.position(seen).cmp(&mine) {
-            Order::Equal => format.count(seen),
-            Order::Less => 0,
-            Order::Greater => return met,
+        let order = format.position(seen).cmp(&mine);
+        let held = if order == Order::Equal {
+            format.count(seen)
+        } else {
+            0
         };
-        let Some(next) = change.of(held, format.most) else {
-            return met;
+        let next = change(held).filter(|_| order != Order::Greater);
+        let Some(next) = next else {
+            return (met, false);
         };
-        match exchange(word, seen, cursor.empty() + next) {
-            Ok(()) => return met,
+        let next = cursor.empty() + next;
+        let replace = || exchange(word, seen, next);
+        let exchanged = match life {
+            Some(life) if order == Order::Less => life.replacing(format.count(seen), replace),
+            _ => replace(),
+        };
+        match exchanged {
+            Ok(()) => return (met, true),
             Err(now) => (seen, met) = (now, true),
         }
     }
