@@ -9,7 +9,7 @@ use super::{
 use crate::{
     clock::Now,
     event::{Event, Scope},
-    gate::{self, Completion, Flight, GateLayer, Handle, Policy},
+    gate::{self, Borrowed, Completion, Flight, GateLayer, Handle, Policy},
     rejection::{Reason, Rejection},
     settings::SettingsError,
 };
@@ -79,7 +79,17 @@ impl Bulkhead {
     /// # Errors
     ///
     /// [`Reason::BulkheadFull`].
-    pub fn admit(&self) -> Result<Flight<Self>, Rejection> {
+    #[inline(always)]
+    pub fn admit(&self) -> Result<Flight<Borrowed<'_, Self>>, Rejection> {
+        Flight::borrowing(self)
+    }
+
+    /// As [`admit`](Self::admit), for a flight that is kept or sent somewhere.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn admit_owned(&self) -> Result<Flight<Self>, Rejection> {
         Flight::by_hand(self)
     }
 

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     clock::{Now, Tick},
     event::Scope,
-    gate::{self, Completion, Flight, GateLayer, Handle, Policy, Queue, QueuedLayer},
+    gate::{self, Borrowed, Completion, Flight, GateLayer, Handle, Policy, Queue, QueuedLayer},
     rejection::{Reason, Rejection},
     settings::SettingsError,
 };
@@ -84,7 +84,17 @@ impl QueuedBulkhead {
     /// # Errors
     ///
     /// [`Reason::BulkheadFull`], also when all free permits are promised to waiting calls.
-    pub fn admit(&self) -> Result<Flight<Self>, Rejection> {
+    #[inline(always)]
+    pub fn admit(&self) -> Result<Flight<Borrowed<'_, Self>>, Rejection> {
+        Flight::borrowing(self)
+    }
+
+    /// As [`admit`](Self::admit), for a flight that is kept or sent somewhere.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn admit_owned(&self) -> Result<Flight<Self>, Rejection> {
         Flight::by_hand(self)
     }
 
@@ -100,7 +110,22 @@ impl QueuedBulkhead {
     ///
     /// Dropping the future leaves the queue at once. A permit that was given to it by then goes to
     /// the next in the queue.
-    pub async fn acquire(&self) -> Result<Flight<Self>, Rejection> {
+    pub async fn acquire(&self) -> Result<Flight<Borrowed<'_, Self>>, Rejection> {
+        gate::acquire(&gate::borrow(self))
+            .await
+            .map(Flight::running)
+    }
+
+    /// As [`acquire`](Self::acquire), for a flight that is kept or sent somewhere.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// # Cancel safety
+    ///
+    /// As there.
+    pub async fn acquire_owned(&self) -> Result<Flight<Self>, Rejection> {
         gate::acquire(self).await.map(Flight::running)
     }
 

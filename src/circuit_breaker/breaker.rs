@@ -13,7 +13,7 @@ use super::{
 use crate::{
     clock::Now,
     event::{Cause, Event, Mode, Scope, State},
-    gate::{Completion, Flight, GateLayer, Handle, Judge, Policy, call},
+    gate::{Borrowed, Completion, Flight, GateLayer, Handle, Judge, Policy, call},
     rejection::Rejection,
     settings::SettingsError,
     sync::{AtomicU32, AtomicU64, Ordering},
@@ -122,7 +122,17 @@ impl CircuitBreaker {
     /// # Errors
     ///
     /// Why the call is refused, and when to come again.
-    pub fn admit(&self) -> Result<Flight<Self>, Rejection> {
+    #[inline(always)]
+    pub fn admit(&self) -> Result<Flight<Borrowed<'_, Self>>, Rejection> {
+        Flight::borrowing(self)
+    }
+
+    /// As [`admit`](Self::admit), for a flight that is kept or sent somewhere.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn admit_owned(&self) -> Result<Flight<Self>, Rejection> {
         Flight::by_hand(self)
     }
 

@@ -2,7 +2,11 @@
 
 use std::{cell::Cell, fmt};
 
-use super::{Completion, Policy, host::Host, policy::Start};
+use super::{
+    Completion, Policy,
+    host::{Borrowed, Host, PermitOf, borrow},
+    policy::Start,
+};
 use crate::{
     clock::Now,
     event::Event,
@@ -13,19 +17,22 @@ use crate::{
 /// An admitted call, which is settled once.
 ///
 /// Dropped unsettled, it counts as cancelled, or as a failure when that happens because of a panic
-/// in the call.
+/// in the call. A flight by hand either [borrows](super::Borrowed) what admitted it, or owns a share of it and
+/// may go anywhere.
 #[must_use = "dropping a flight cancels it"]
 pub struct Flight<G: Host> {
     host: G,
     /// None once settled.
-    permit: Option<<G::Policy as Policy>::Permit>,
+    permit: Option<PermitOf<G>>,
     start: Start,
     waited_ns: u64,
     running: Running,
 }
 
 /// Whose code runs, which tells a panic of the call from a cancellation.
-#[derive(Clone, Copy)]
+// A whole word: a byte leaves padding, which is moved along in overlapping halves.
+#[repr(usize)]
+#[derive(Clone, Copy, Debug)]
 enum Running {
     /// Nobody's: the future rests.
     Nothing,
@@ -45,7 +52,7 @@ impl<G: Host> Flight<G> {
 
     /// Takes off with the permit that the policy has just given.
     #[inline(always)]
-    pub(super) fn take_off(host: &G, permit: <G::Policy as Policy>::Permit, now: &Now<'_>) -> Self {
+    pub(super) fn take_off(host: &G, permit: PermitOf<G>, now: &Now<'_>) -> Self {
         let start = if Self::wants_latency(host) {
             Start::at(now.tick())
         } else {
@@ -55,21 +62,31 @@ impl<G: Host> Flight<G> {
     }
 
     /// Asks the policy on behalf of code that settles the flight by itself.
+    #[inline(always)]
     pub(crate) fn by_hand(host: &G) -> Result<Self, Rejection> {
         let now = Now::of(host.scope().clock());
         match Self::admit(host, &now) {
             // From here on, a panic is the call's.
             Ok(flight) => Ok(flight.running()),
-            Err(rejection) => {
-                host.refused(&rejection, &now);
-                Err(rejection)
-            }
+            Err(rejection) => Err(Self::refused(host, rejection, &now)),
         }
+    }
+
+    #[cold]
+    fn refused(host: &G, rejection: Rejection, now: &Now<'_>) -> Rejection {
+        host.refused(&rejection, now);
+        rejection
+    }
+
+    /// The same without a share in the host.
+    #[inline(always)]
+    pub(crate) fn borrowing(host: &G) -> Result<Flight<Borrowed<'_, G>>, Rejection> {
+        Flight::by_hand(&borrow(host))
     }
 
     /// Takes off with a permit that the host's policy gave a moment ago.
     #[inline(always)]
-    pub(crate) fn with_permit(host: G, permit: <G::Policy as Policy>::Permit) -> Self {
+    pub(crate) fn with_permit(host: G, permit: PermitOf<G>) -> Self {
         let start = if Self::wants_latency(&host) {
             Start::at(host.scope().clock().now())
         } else {
@@ -79,12 +96,7 @@ impl<G: Host> Flight<G> {
     }
 
     /// Takes off with a permit that was got by other means.
-    pub(super) const fn new(
-        host: G,
-        permit: <G::Policy as Policy>::Permit,
-        start: Start,
-        waited_ns: u64,
-    ) -> Self {
+    pub(super) const fn new(host: G, permit: PermitOf<G>, start: Start, waited_ns: u64) -> Self {
         Self {
             host,
             permit: Some(permit),
@@ -140,51 +152,80 @@ impl<G: Host> Flight<G> {
 
     #[inline(always)]
     pub(crate) fn finish(&mut self, verdict: Verdict) {
-        let Some(permit) = self.permit.take() else {
-            return;
-        };
-        let now = Now::of(self.host.scope().clock());
-        let completion = Completion {
-            verdict,
-            start: self.start,
-            waited_ns: self.waited_ns,
-            now: &now,
-            do_threads_meet: Cell::new(false),
-        };
-        self.host.policy().settle(permit, &completion);
-        if completion.do_threads_meet.get() {
-            self.host.spread();
-        }
-        if self.host.scope().is_observed() {
-            self.host.scope().tell(&Event::Settled {
-                outcome: verdict.outcome(),
-                latency: completion.latency(),
-            });
+        if let Some(permit) = self.permit.take() {
+            finish(&self.host, permit, self.start, self.waited_ns, verdict);
         }
     }
+}
 
-    #[cold]
-    fn abandon(&mut self) {
-        let panicked = match self.running {
-            Running::Nothing => false,
-            // Without a look at the thread: whoever catches a panic may drop the future later.
-            Running::Service => true,
-            Running::Holder => std::thread::panicking(),
-        };
-        let outcome = if panicked {
-            Outcome::Failure
-        } else {
-            Outcome::Cancelled
-        };
-        self.finish(outcome.into());
+#[inline(always)]
+fn finish<G: Host>(host: &G, permit: PermitOf<G>, start: Start, waited_ns: u64, verdict: Verdict) {
+    let now = Now::of(host.scope().clock());
+    let completion = Completion {
+        verdict,
+        start,
+        waited_ns,
+        now: &now,
+        do_threads_meet: Cell::new(false),
+    };
+    host.policy().settle(permit, &completion);
+    if completion.do_threads_meet.get() {
+        host.spread();
     }
+    if host.scope().is_observed() {
+        tell_settled(host, &completion);
+    }
+}
+
+#[cold]
+fn tell_settled<G: Host>(host: &G, completion: &Completion<'_>) {
+    host.scope().tell(&Event::Settled {
+        outcome: completion.outcome(),
+        latency: completion.latency(),
+    });
+}
+
+/// What is left of a flight that was dropped before it was settled.
+#[derive(Debug)]
+pub struct Abandoned<P> {
+    permit: P,
+    start: Start,
+    waited_ns: u64,
+    running: Running,
+}
+
+#[cold]
+pub(super) fn abandon<G: Host>(host: &G, left: Abandoned<PermitOf<G>>) {
+    let panicked = match left.running {
+        Running::Nothing => false,
+        // Without a look at the thread: whoever catches a panic may drop the future later.
+        Running::Service => true,
+        Running::Holder => std::thread::panicking(),
+    };
+    let outcome = if panicked {
+        Outcome::Failure
+    } else {
+        Outcome::Cancelled
+    };
+    finish(
+        host,
+        left.permit,
+        left.start,
+        left.waited_ns,
+        outcome.into(),
+    );
 }
 
 impl<G: Host> Drop for Flight<G> {
     #[inline(always)]
     fn drop(&mut self) {
-        if self.permit.is_some() {
-            self.abandon();
+        if let Some(permit) = self.permit.take() {
+            self.host.abandon(Abandoned {
+                permit,
+                start: self.start,
+                waited_ns: self.waited_ns,
+                running: self.running,
+            });
         }
     }
 }

@@ -1,6 +1,11 @@
 //! What a flight needs of the thing that it flies from: a gate, or a policy by itself.
 
-use super::{Flight, Policy, ResponseFuture};
+use std::fmt;
+
+use super::{
+    Flight, Policy, ResponseFuture,
+    flight::{Abandoned, abandon},
+};
 use crate::{
     clock::Now,
     event::{Event, Scope},
@@ -10,7 +15,7 @@ use crate::{
 
 /// A shared policy and what surrounds it: a [`GateLayer`](super::GateLayer), or a [`Handle`].
 ///
-/// A clone is one reference count.
+/// A clone is one reference count at most.
 pub trait Host: Clone {
     /// The policy.
     type Policy: Policy;
@@ -32,6 +37,12 @@ pub trait Host: Clone {
     /// Returns name, clock and observers.
     fn scope(&self) -> &Scope;
 
+    /// Settles a flight that was dropped.
+    #[inline(always)]
+    fn abandon(&self, left: Abandoned<<Self::Policy as Policy>::Permit>) {
+        abandon(self, left);
+    }
+
     /// Tells policy and observers of a call that was refused for good.
     fn refused(&self, rejection: &Rejection, now: &Now<'_>) {
         self.policy().refused(rejection, now);
@@ -40,6 +51,8 @@ pub trait Host: Clone {
         });
     }
 }
+
+pub(super) type PermitOf<G> = <<G as Host>::Policy as Policy>::Permit;
 
 /// A host that understands one kind of answer.
 pub trait Judge<Res, Err>: Host {
@@ -78,6 +91,47 @@ impl<H: Handle> Host for H {
 
     fn scope(&self) -> &Scope {
         self.own_scope()
+    }
+}
+
+/// A host that somebody else keeps, for calls that end before it does: they touch no reference count.
+pub struct Borrowed<'a, G>(&'a G);
+
+pub(crate) const fn borrow<G>(host: &G) -> Borrowed<'_, G> {
+    Borrowed(host)
+}
+
+impl<G> Clone for Borrowed<'_, G> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        Self(self.0)
+    }
+}
+
+impl<G: Host> Host for Borrowed<'_, G> {
+    type Policy = G::Policy;
+
+    #[inline(always)]
+    fn policy(&self) -> &G::Policy {
+        self.0.policy()
+    }
+
+    #[inline(always)]
+    fn scope(&self) -> &Scope {
+        self.0.scope()
+    }
+
+    // Not by way of `self`: of a flight whose address nobody takes, the compiler makes no block in memory
+    // that it would have to move as a whole.
+    #[inline(always)]
+    fn abandon(&self, left: Abandoned<<G::Policy as Policy>::Permit>) {
+        abandon(self.0, left);
+    }
+}
+
+impl<G: fmt::Debug> fmt::Debug for Borrowed<'_, G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

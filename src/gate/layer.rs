@@ -6,7 +6,7 @@ use tower_layer::Layer;
 
 use super::{
     AsError, Flight, Gate, Policy, Queue, QueuedGate, Refusal, RespondWith,
-    host::{Host, Judge},
+    host::{Borrowed, Host, Judge},
 };
 use crate::{
     event::Scope,
@@ -127,7 +127,17 @@ impl<P: Policy, C, R> GateLayer<P, C, R> {
     /// # Errors
     ///
     /// The policy's [`Rejection`].
-    pub fn admit(&self) -> Result<Flight<Self>, Rejection> {
+    #[inline(always)]
+    pub fn admit(&self) -> Result<Flight<Borrowed<'_, Self>>, Rejection> {
+        Flight::borrowing(self)
+    }
+
+    /// As [`admit`](Self::admit), for a flight that is kept or sent somewhere.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn admit_owned(&self) -> Result<Flight<Self>, Rejection> {
         Flight::by_hand(self)
     }
 }

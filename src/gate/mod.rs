@@ -58,7 +58,7 @@ mod waiting;
 pub use self::{
     flight::Flight,
     future::ResponseFuture,
-    host::{Handle, Host, Judge},
+    host::{Borrowed, Handle, Host, Judge},
     layer::{GateLayer, QueuedLayer},
     policy::{Completion, Policy},
     queue::Queue,
@@ -67,6 +67,6 @@ pub use self::{
     service::Gate,
 };
 pub(crate) use self::{
-    host::call,
+    host::{borrow, call},
     waiting::{acquire, call_queued},
 };

@@ -6,7 +6,7 @@ use tower_service::Service;
 
 use super::{
     Completion, Flight, Policy, ResponseFuture,
-    host::{Host, Judge},
+    host::{Host, Judge, PermitOf},
 };
 use crate::{
     clock::Now,
@@ -123,8 +123,6 @@ pub(super) fn admit<G: Host>(
     }
     host.policy().admit(now)
 }
-
-pub(super) type PermitOf<G> = <<G as Host>::Policy as Policy>::Permit;
 
 /// Rejects a call whose service was not asked: for the policy's reason, or else for that one.
 #[cold]

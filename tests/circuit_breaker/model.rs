@@ -409,7 +409,7 @@ impl Pair {
 
     fn admit(&mut self) {
         self.made += 1;
-        let admitted = self.sim.breaker.admit();
+        let admitted = self.sim.breaker.admit_owned();
         let expected = self.model.admit(self.now());
         match (admitted, expected) {
             (Ok(flight), Ok(call)) => self.flights.push((flight, call)),

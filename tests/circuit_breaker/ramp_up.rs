@@ -23,7 +23,9 @@ fn ramping_up() -> Sim {
 
 /// Returns the next call that the ramp-up admits.
 fn next(sim: &Sim) -> Flight<CircuitBreaker> {
-    (0..20).find_map(|_| sim.breaker.admit().ok()).unwrap()
+    (0..20)
+        .find_map(|_| sim.breaker.admit_owned().ok())
+        .unwrap()
 }
 
 #[test]

@@ -95,7 +95,7 @@ impl Sim {
     }
 
     pub(crate) fn admit(&self) -> Flight<CircuitBreaker> {
-        self.breaker.admit().unwrap()
+        self.breaker.admit_owned().unwrap()
     }
 
     pub(crate) fn rejection(&self) -> Rejection {

@@ -227,7 +227,7 @@ async fn only_its_own_refusals_wait_in_the_queue_of_a_bulkhead() {
 async fn three_policies_may_have_a_queue() {
     let queued = QueuedBulkhead::new(Settings::default().limit(1), QueueSettings::default());
     let queued = queued.unwrap();
-    let running = queued.admit().unwrap();
+    let running = queued.admit_owned().unwrap();
     let mut gate = GateLayer::new(((), None::<()>, queued))
         .queued()
         .layer(service_fn(|()| ready(Ok::<_, BoxError>(()))));

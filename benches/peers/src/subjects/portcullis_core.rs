@@ -40,7 +40,7 @@ fn with_bulkhead(case: Case) -> Prepared {
         Case::BulkheadOk => LIMIT,
         _ => 1,
     });
-    let holder = (case == Case::BulkheadFull).then(|| bulkhead.admit().expect("empty"));
+    let holder = (case == Case::BulkheadFull).then(|| bulkhead.admit_owned().expect("empty"));
     Prepared::new(move || through_bulkhead(bulkhead.clone())).keeping(holder)
 }
 
