@@ -268,14 +268,14 @@ impl Policy for CircuitBreaker {
         let word = self.circuit.load();
         match CircuitPermit::of_plainly_closed(word) {
             Some(permit) => Ok(permit),
-            None => self.circuit.admit(word, now),
+            None => now.lend(|now| self.circuit.admit(word, now)),
         }
     }
 
     #[inline(always)]
     fn settle(&self, permit: CircuitPermit, completion: &Completion<'_>) {
         if !self.circuit.settle_plainly(&permit, completion) {
-            self.circuit.settle(&permit, completion);
+            completion.lend(|completion| self.circuit.settle(&permit, completion));
         }
     }
 
@@ -318,7 +318,7 @@ impl Policy for CircuitBreaker {
     #[inline(always)]
     fn is_shut(&self, now: &Now<'_>) -> bool {
         let word = self.circuit.load();
-        !word.is_plainly_closed() && self.circuit.is_shut(word, now)
+        !word.is_plainly_closed() && now.lend(|now| self.circuit.is_shut(word, now))
     }
 
     #[inline(always)]

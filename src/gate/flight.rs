@@ -68,7 +68,7 @@ impl<G: Host> Flight<G> {
         match Self::admit(host, &now) {
             // From here on, a panic is the call's.
             Ok(flight) => Ok(flight.running()),
-            Err(rejection) => Err(Self::refused(host, rejection, &now)),
+            Err(rejection) => Err(now.lend(|now| Self::refused(host, rejection, now))),
         }
     }
 
@@ -173,7 +173,7 @@ fn finish<G: Host>(host: &G, permit: PermitOf<G>, start: Start, waited_ns: u64, 
         host.spread();
     }
     if host.scope().is_observed() {
-        tell_settled(host, &completion);
+        completion.lend(|completion| tell_settled(host, completion));
     }
 }
 
@@ -186,12 +186,30 @@ fn tell_settled<G: Host>(host: &G, completion: &Completion<'_>) {
 }
 
 /// What is left of a flight that was dropped before it was settled.
-#[derive(Debug)]
-pub struct Abandoned<P> {
+pub(super) struct Abandoned<P> {
     permit: P,
     start: Start,
     waited_ns: u64,
     running: Running,
+}
+
+impl<G: Host> Flight<G> {
+    #[inline(always)]
+    pub(super) fn leave(&mut self) -> Option<Abandoned<PermitOf<G>>> {
+        self.permit.take().map(|permit| Abandoned {
+            permit,
+            start: self.start,
+            waited_ns: self.waited_ns,
+            running: self.running,
+        })
+    }
+
+    #[cold]
+    pub(super) fn abandon(&mut self) {
+        if let Some(left) = self.leave() {
+            abandon(&self.host, left);
+        }
+    }
 }
 
 #[cold]
@@ -219,13 +237,8 @@ pub(super) fn abandon<G: Host>(host: &G, left: Abandoned<PermitOf<G>>) {
 impl<G: Host> Drop for Flight<G> {
     #[inline(always)]
     fn drop(&mut self) {
-        if let Some(permit) = self.permit.take() {
-            self.host.abandon(Abandoned {
-                permit,
-                start: self.start,
-                waited_ns: self.waited_ns,
-                running: self.running,
-            });
+        if self.permit.is_some() {
+            G::abandon(self);
         }
     }
 }

@@ -2,10 +2,7 @@
 
 use std::fmt;
 
-use super::{
-    Flight, Policy, ResponseFuture,
-    flight::{Abandoned, abandon},
-};
+use super::{Flight, Policy, ResponseFuture, flight::abandon};
 use crate::{
     clock::Now,
     event::{Event, Scope},
@@ -37,10 +34,10 @@ pub trait Host: Clone {
     /// Returns name, clock and observers.
     fn scope(&self) -> &Scope;
 
-    /// Settles a flight that was dropped.
+    /// Settles a flight that is dropped.
     #[inline(always)]
-    fn abandon(&self, left: Abandoned<<Self::Policy as Policy>::Permit>) {
-        abandon(self, left);
+    fn abandon(flight: &mut Flight<Self>) {
+        flight.abandon();
     }
 
     /// Tells policy and observers of a call that was refused for good.
@@ -121,11 +118,14 @@ impl<G: Host> Host for Borrowed<'_, G> {
         self.0.scope()
     }
 
-    // Not by way of `self`: of a flight whose address nobody takes, the compiler makes no block in memory
-    // that it would have to move as a whole.
+    // In pieces: of a flight whose address nobody takes, the compiler makes no block in memory that it would
+    // have to move as a whole.
     #[inline(always)]
-    fn abandon(&self, left: Abandoned<<G::Policy as Policy>::Permit>) {
-        abandon(self.0, left);
+    fn abandon(flight: &mut Flight<Self>) {
+        let host = flight.host().0;
+        if let Some(left) = flight.leave() {
+            abandon(host, left);
+        }
     }
 }
 

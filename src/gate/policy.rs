@@ -163,6 +163,25 @@ impl<'a> Completion<'a> {
         self.start.latency_ns_at(now)
     }
 
+    /// Lets a function that is not inlined have this completion: see [`Now::lend`].
+    #[inline(always)]
+    pub(crate) fn lend<R>(&self, use_it: impl FnOnce(&Completion<'_>) -> R) -> R {
+        self.now.lend(|now| {
+            let copy = Completion {
+                verdict: self.verdict,
+                start: self.start,
+                waited_ns: self.waited_ns,
+                now,
+                do_threads_meet: Cell::new(false),
+            };
+            let result = use_it(&copy);
+            if copy.do_threads_meet.get() {
+                self.threads_meet();
+            }
+            result
+        })
+    }
+
     /// Tells the gate that threads get in each other's way here, so that it sees to it that they do not over
     /// its own reference count either.
     #[inline(always)]

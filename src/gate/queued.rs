@@ -86,7 +86,7 @@ where
                 let flight = Flight::take_off(host, permit, &now).in_service();
                 State::Running(ResponseFuture::called(inner.call(request), flight))
             }
-            Err(rejection) => wait(inner, host, request, rejection, &now),
+            Err(rejection) => now.lend(|now| wait(inner, host, request, rejection, now)),
         };
         QueueFuture { state }
     }

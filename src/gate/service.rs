@@ -95,7 +95,9 @@ where
                 let flight = Flight::take_off(&self.host, permit, &now).in_service();
                 ResponseFuture::called(self.inner.call(request), flight)
             }
-            Err(rejection) => ResponseFuture::refused(self.host.reject(rejection, &now)),
+            Err(rejection) => {
+                ResponseFuture::refused(now.lend(|now| self.host.reject(rejection, now)))
+            }
         }
     }
 }
@@ -119,7 +121,7 @@ pub(super) fn admit<G: Host>(
 ) -> Result<PermitOf<G>, Rejection> {
     if *inner_is == Readiness::PassedOver {
         *inner_is = Readiness::AsTold;
-        return Err(passed_over(host, now));
+        return Err(now.lend(|now| passed_over(host, now)));
     }
     host.policy().admit(now)
 }
