@@ -176,6 +176,11 @@ impl QueuedBulkhead {
         Arc::as_ptr(&self.shared).addr()
     }
 
+    #[cold]
+    fn full(&self) -> Rejection {
+        full(&self.shared.scope).with_queue(self.address())
+    }
+
     pub(super) fn join(&self) -> Option<Waiter> {
         let number = self.shared.queue.join()?;
         Some(Waiter {
@@ -188,15 +193,15 @@ impl QueuedBulkhead {
 impl Policy for QueuedBulkhead {
     type Permit = Permit;
 
-    #[inline]
+    #[inline(always)]
     fn admit(&self, _: &Now<'_>) -> Result<Permit, Rejection> {
         match self.shared.queue.try_acquire() {
             Ok(()) => Ok(Permit::counted()),
-            Err(_) => Err(full(&self.shared.scope).with_queue(self.address())),
+            Err(_) => Err(self.full()),
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn settle(&self, permit: Permit, _: &Completion<'_>) {
         self.withdraw(permit);
     }

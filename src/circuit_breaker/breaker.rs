@@ -17,7 +17,7 @@ use crate::{
     rejection::Rejection,
     settings::SettingsError,
     sync::{AtomicU32, AtomicU64, Ordering},
-    window::{Counts, Kind, Tally},
+    window::{Counts, Cursor, Kind, Tally},
 };
 
 /// A circuit breaker; clones are the same circuit.
@@ -87,6 +87,33 @@ impl CircuitBreaker {
         counts: Arc<Counts>,
     ) -> Result<Self, SettingsError> {
         Self::over(Record::shared(settings, counts)?, settings, scope)
+    }
+
+    /// Settles a call that counts at `cursor`, which was found before.
+    #[inline(always)]
+    pub(crate) fn settle_at(
+        &self,
+        cursor: Cursor,
+        permit: CircuitPermit,
+        completion: &Completion<'_>,
+    ) {
+        self.settle_over(permit, completion, |_| cursor);
+    }
+
+    #[inline(always)]
+    fn settle_over(
+        &self,
+        permit: CircuitPermit,
+        completion: &Completion<'_>,
+        cursor: impl FnOnce(&Counts) -> Cursor,
+    ) {
+        let circuit = &*self.circuit;
+        let is_settled = circuit.record.timed_alone().is_some_and(|counts| {
+            circuit.settle_plainly(counts, cursor(counts), &permit, completion)
+        });
+        if !is_settled {
+            completion.lend(|completion| circuit.settle(&permit, completion));
+        }
     }
 
     fn over(record: Record, settings: &Settings, scope: Scope) -> Result<Self, SettingsError> {
@@ -274,9 +301,9 @@ impl Policy for CircuitBreaker {
 
     #[inline(always)]
     fn settle(&self, permit: CircuitPermit, completion: &Completion<'_>) {
-        if !self.circuit.settle_plainly(&permit, completion) {
-            completion.lend(|completion| self.circuit.settle(&permit, completion));
-        }
+        self.settle_over(permit, completion, |counts| {
+            counts.cursor(completion.now().tick())
+        });
     }
 
     fn withdraw(&self, permit: CircuitPermit) {

@@ -15,7 +15,7 @@ use crate::{
     gate::Completion,
     outcome::Outcome,
     sync::Ordering,
-    window::{Cursor, Kind},
+    window::{Counts, Cursor, Kind},
 };
 
 impl Circuit {
@@ -71,12 +71,11 @@ impl Circuit {
     #[inline(always)]
     pub(super) fn settle_plainly(
         &self,
+        counts: &Counts,
+        cursor: Cursor,
         permit: &CircuitPermit,
         completion: &Completion<'_>,
     ) -> bool {
-        let Some(counts) = self.record.timed_alone() else {
-            return false;
-        };
         if completion.outcome() != Outcome::Success || completion.retry_after().is_some() {
             return false;
         }
@@ -84,7 +83,6 @@ impl Circuit {
         if completion.latency_ns_at(now) >= self.settings.slow_ns {
             return false;
         }
-        let cursor = counts.cursor(now);
         let word = self.load();
         if !permit.is_of_plainly_closed(word) {
             return false;

@@ -266,14 +266,14 @@ impl<P: Policy> Policy for Option<P> {
 impl<A: Policy, B: Policy> Policy for (A, B) {
     type Permit = (A::Permit, B::Permit);
 
-    #[inline]
+    #[inline(always)]
     fn admit(&self, now: &Now<'_>) -> Result<Self::Permit, Rejection> {
         let held = Held::new(&self.0, self.0.admit(now)?);
         let last = self.1.admit(now)?;
         Ok((held.keep(), last))
     }
 
-    #[inline]
+    #[inline(always)]
     fn settle(&self, (first, last): Self::Permit, completion: &Completion<'_>) {
         let first = Held::new(&self.0, first);
         self.1.settle(last, completion);

@@ -115,11 +115,9 @@ impl Control {
         &self.parts.counts
     }
 
-    #[inline]
+    #[inline(always)]
     fn observe_latency(&self, completion: &Completion<'_>, now: Tick) {
-        let Some(latency_ns) = completion.latency_ns() else {
-            return;
-        };
+        let latency_ns = completion.latency_ns_at(now);
         self.parts.latency.record_ns(latency_ns, now);
         if let Some(total) = &self.parts.total_latency {
             let waited_ns = nanos(completion.waited());
@@ -133,25 +131,34 @@ type Permits = <(CircuitBreaker, QueuedBulkhead) as Policy>::Permit;
 impl Policy for Control {
     type Permit = Permits;
 
-    #[inline]
+    // Not as a pair, here and in `settle`, which guards the one permit against a panic of the other policy:
+    // these are our own.
+    #[inline(always)]
     fn admit(&self, now: &Now<'_>) -> Result<Permits, Rejection> {
-        self.parts.policies.admit(now)
+        let (breaker, bulkhead) = &self.parts.policies;
+        let probe = Policy::admit(breaker, now)?;
+        match Policy::admit(bulkhead, now) {
+            Ok(permit) => Ok((probe, permit)),
+            Err(rejection) => {
+                breaker.withdraw(probe);
+                Err(rejection)
+            }
+        }
     }
 
     #[inline(always)]
-    fn settle(&self, permits: Permits, completion: &Completion<'_>) {
+    fn settle(&self, (probe, permit): Permits, completion: &Completion<'_>) {
+        let (breaker, bulkhead) = &self.parts.policies;
         let now = completion.now().tick();
-        let in_flight = self.bulkhead().in_flight();
-        self.parts.counts.before_fall(in_flight, now);
+        let cursor = self.parts.counts.cursor(now);
+        let in_flight = bulkhead.in_flight();
+        self.parts.counts.before_fall_at(cursor, in_flight);
         // A call that was cancelled took as long as its caller had patience.
         if completion.outcome() != Outcome::Cancelled {
             self.observe_latency(completion, now);
         }
-        // Not as a pair, which guards the first permit against a panic of the second policy: these are
-        // our own.
-        let ((breaker, bulkhead), (probe, permit)) = (&self.parts.policies, permits);
-        bulkhead.settle(permit, completion);
-        breaker.settle(probe, completion);
+        bulkhead.withdraw(permit);
+        breaker.settle_at(cursor, probe, completion);
     }
 
     #[cold]

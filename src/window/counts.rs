@@ -163,17 +163,16 @@ impl Counts {
     /// which calls only run needs no note of its own: the level it had is seen by the next fall, which
     /// is newer, or is the level now. (Hystrix samples at starts only, and shows 0 while long calls
     /// run.)
-    #[inline(always)]
     pub fn before_fall(&self, in_flight: u32, now: Tick) {
+        self.before_fall_at(self.cursor(now), in_flight);
+    }
+
+    #[inline(always)]
+    pub(crate) fn before_fall_at(&self, cursor: Cursor, in_flight: u32) {
         let place = place(PEAK);
         let ring = self.striped(place.group).mine();
         let level = u64::from(in_flight);
-        ring.raise(
-            self.timeline.format,
-            self.cursor(now),
-            place.column(),
-            level,
-        );
+        ring.raise(self.timeline.format, cursor, place.column(), level);
     }
 
     /// Returns the most calls in flight in the window that ends at `now`, given how many there are now;
