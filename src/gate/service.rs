@@ -9,7 +9,7 @@ use super::{
     host::{Host, Judge, PermitOf},
 };
 use crate::{
-    clock::Now,
+    clock::{Now, Tick},
     event::Event,
     rejection::{Reason, Rejection},
 };
@@ -71,12 +71,9 @@ where
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         // A circuit that is open must fail fast, also while the inner service is not ready.
-        if self
-            .host
-            .policy()
-            .is_shut(&Now::of(self.host.scope().clock()))
-        {
-            self.inner_is = Readiness::PassedOver;
+        let now = Now::of(self.host.scope().clock());
+        if self.host.policy().is_shut(&now) {
+            self.inner_is = Readiness::PassedOver(now.tick());
             return Poll::Ready(Ok(()));
         }
         let polled = self.inner.poll_ready(cx);
@@ -108,8 +105,8 @@ pub(super) enum Readiness {
     /// It is as ready as the caller made it, who was told the truth.
     #[default]
     AsTold,
-    /// The caller was told that it is ready when it was not asked, because the circuit was open.
-    PassedOver,
+    /// The caller was told so when it was not asked, because the circuit was open; at what time.
+    PassedOver(Tick),
 }
 
 /// Admits a call to the inner service, which may be called if the answer is a permit.
@@ -119,14 +116,18 @@ pub(super) fn admit<G: Host>(
     inner_is: &mut Readiness,
     now: &Now<'_>,
 ) -> Result<PermitOf<G>, Rejection> {
-    if *inner_is == Readiness::PassedOver {
+    if let Readiness::PassedOver(at) = *inner_is {
         *inner_is = Readiness::AsTold;
+        now.set(at);
         return Err(now.lend(|now| passed_over(host, now)));
     }
     host.policy().admit(now)
 }
 
 /// Rejects a call whose service was not asked: for the policy's reason, or else for that one.
+///
+/// That was decided when the caller was told to go on, which is why it is that time which counts: the clock
+/// need not be read again.
 #[cold]
 fn passed_over<G: Host>(host: &G, now: &Now<'_>) -> Rejection {
     match host.policy().admit(now) {

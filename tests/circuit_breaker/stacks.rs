@@ -121,12 +121,25 @@ fn a_readiness_granted_while_open_is_asked_for_again_after_closing() {
 }
 
 #[test]
-fn a_probe_whose_service_was_not_ready_gives_its_place_back() {
+fn a_refusal_is_decided_when_the_caller_is_told_to_go_on() {
     let sim = Sim::opened(quick());
-    let service = Moody::new(Mood::Busy);
-    let mut gate = mock::Spawn::new(sim.breaker.layer().layer(service));
+    let mut gate = mock::Spawn::new(sim.breaker.layer().layer(Moody::new(Mood::Busy)));
     assert_ready_ok!(gate.poll_ready::<()>());
     sim.advance(5 * SECOND);
+    let error = assert_ready_err!(task::spawn(gate.call(())).poll());
+    let rejection = Rejection::find(&*error).unwrap();
+    assert_eq!(rejection.reason(), Reason::CircuitOpen);
+    assert_eq!(rejection.retry_after(), Some(5 * SECOND));
+    assert_eq!(sim.state(), State::Open, "it was no probe");
+}
+
+#[test]
+fn a_probe_whose_service_was_not_ready_gives_its_place_back() {
+    let sim = Sim::at_probe_time(quick());
+    let mut gate = mock::Spawn::new(sim.breaker.layer().layer(Moody::new(Mood::Busy)));
+    let probe = sim.admit();
+    assert_ready_ok!(gate.poll_ready::<()>());
+    drop(probe);
     let error = assert_ready_err!(task::spawn(gate.call(())).poll());
     assert_eq!(reason_of(&error), Some(Reason::NotReady));
     assert_eq!(sim.state(), State::HalfOpen);
