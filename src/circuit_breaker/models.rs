@@ -20,6 +20,8 @@ use crate::{
     gate::{Completion, Policy},
     outcome::Outcome,
     rejection::Rejection,
+    settings::SettingsError,
+    window::Counts,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -50,6 +52,15 @@ struct Model {
 
 impl Model {
     fn new(settings: Settings) -> Self {
+        Self::with(|scope| CircuitBreaker::scoped(settings, scope))
+    }
+
+    /// Creates a circuit over counters that the model can get at.
+    fn over(settings: &Settings, counts: &std::sync::Arc<Counts>) -> Self {
+        Self::with(|scope| CircuitBreaker::counting(settings, scope, std::sync::Arc::clone(counts)))
+    }
+
+    fn with(make: impl FnOnce(Scope) -> Result<CircuitBreaker, SettingsError>) -> Self {
         let openings = std::sync::Arc::new(AtomicU32::new(0));
         let clock = std::sync::Arc::new(AtomicU64::new(0));
         let scope = Scope::new()
@@ -71,7 +82,7 @@ impl Model {
                 }
             });
         Self {
-            breaker: Arc::new(CircuitBreaker::scoped(settings, scope).unwrap()),
+            breaker: Arc::new(make(scope).unwrap()),
             openings,
             clock,
         }
@@ -129,6 +140,40 @@ fn a_good_and_a_bad_call_do_not_pass_each_other_by() {
         model.call(Outcome::Success, 0);
         model.race(0, [(Outcome::Success, 0), (Outcome::Failure, 0)]);
         assert_eq!(model.breaker.state(), State::Open);
+    });
+}
+
+/// The same where the good call is counted on a stripe that is made in that moment, and first of all has to
+/// be found.
+#[test]
+fn a_good_call_on_a_new_stripe_and_a_bad_one_do_not_pass_each_other_by() {
+    explore(|| {
+        let settings = settings().failure_rate(0.3).minimum_calls(3);
+        let counts = std::sync::Arc::new(settings.counts().unwrap());
+        let model = Model::over(&settings, &counts);
+        model.call(Outcome::Success, 0);
+        let [good, bad] = [0; 2].map(|_| model.admit(0).unwrap());
+        let good = model.spawn(move |model| {
+            counts.spread();
+            model.settle(good, Outcome::Success, 0);
+        });
+        let bad = model.spawn(|model| model.settle(bad, Outcome::Failure, 0));
+        good.join().unwrap();
+        bad.join().unwrap();
+        assert_eq!(model.breaker.state(), State::Open);
+    });
+}
+
+/// The bad calls have to do with what is known of the good ones, and it is not enough.
+#[test]
+fn of_two_failures_one_knows_of_all_good_calls() {
+    explore(|| {
+        let model = Model::new(settings().failure_rate(0.5).minimum_calls(3));
+        model.call(Outcome::Success, 0);
+        model.call(Outcome::Success, 0);
+        model.race(0, [(Outcome::Failure, 0), (Outcome::Failure, 0)]);
+        assert_eq!(model.breaker.state(), State::Open);
+        assert_eq!(model.openings(), 1);
     });
 }
 

@@ -150,11 +150,13 @@ impl Counts {
     /// Returns what happened since the counters were made.
     #[must_use]
     pub fn lifetime(&self) -> Tally {
-        Tally::from_fn(|kind| {
-            let place = place(kind as usize);
-            let ever = |ring: &Ring| ring.ever(&self.timeline, place.column(), place.life(ring));
-            self.rings(place.group).map(ever).sum()
-        })
+        Tally::from_fn(|kind| self.ever(kind))
+    }
+
+    pub(super) fn ever(&self, kind: Kind) -> u64 {
+        let place = place(kind as usize);
+        let ever = |ring: &Ring| ring.ever(&self.timeline, place.column(), place.life(ring));
+        self.rings(place.group).map(ever).sum()
     }
 
     /// Takes note of the number of calls in flight, before it falls.
@@ -267,6 +269,14 @@ impl Counts {
             return &self.successes;
         };
         self.others[other].get_or_init(|| Box::new(Striped::new(group.ring(&self.timeline))))
+    }
+
+    /// Spreads what counts good calls, as threads that meet do.
+    #[cfg(test)]
+    pub(crate) fn spread(&self) {
+        while !self.successes.is_spread() {
+            self.successes.met(|| Group::Good.ring(&self.timeline));
+        }
     }
 
     /// Visits the rings of a group, of which there may be none yet.

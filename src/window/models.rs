@@ -135,6 +135,45 @@ fn an_event_that_races_a_clear_is_counted_whole_or_not_at_all() {
     });
 }
 
+#[test]
+fn threads_that_meet_lose_nothing() {
+    explore(|| {
+        let counts = counts(1);
+        counts.record(Kind::Success, bucket(0));
+        let writers = [0, 1].map(|_| {
+            let counts = Arc::clone(&counts);
+            thread::spawn(move || counts.record(Kind::Success, bucket(0)))
+        });
+        let reader = {
+            let counts = Arc::clone(&counts);
+            thread::spawn(move || counts.in_window(0, Kind::Success))
+        };
+        assert!((1..=3).contains(&reader.join().unwrap()));
+        let _ = writers.map(|writer| writer.join().unwrap());
+        assert_eq!(counts.in_window(0, Kind::Success), 3);
+        assert_eq!(counts.ever(Kind::Success), 3);
+    });
+}
+
+#[test]
+fn what_a_replaced_bucket_counted_is_always_counted_for_life_and_once() {
+    explore(|| {
+        let counts = counts(1);
+        counts.record(Kind::Success, bucket(0));
+        let writers = [0, 1].map(|_| {
+            let counts = Arc::clone(&counts);
+            thread::spawn(move || counts.record(Kind::Success, bucket(1)))
+        });
+        let reader = {
+            let counts = Arc::clone(&counts);
+            thread::spawn(move || counts.ever(Kind::Success))
+        };
+        assert!((1..=3).contains(&reader.join().unwrap()));
+        let _ = writers.map(|writer| writer.join().unwrap());
+        assert_eq!(counts.ever(Kind::Success), 3);
+    });
+}
+
 /// Two calls meet in a window of one or two; afterwards the sums are those of the marks.
 fn sums_are_kept(length: u32) {
     explore(move || {
