@@ -193,3 +193,60 @@ fn stripes() -> usize {
         cores.next_power_of_two().clamp(2, MOST)
     })
 }
+
+#[cfg(all(test, not(portcullis_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_thing_is_enough_until_threads_have_met_often() {
+        let striped = Striped::new(0);
+        for _ in 1..MANY {
+            striped.met(|| 1);
+        }
+        assert_eq!((*striped.mine(), striped.all(|| 1).count()), (0, 1));
+        striped.met(|| 1);
+        assert_eq!(*striped.mine(), 1);
+        assert!(std::ptr::eq(striped.mine(), striped.mine()));
+        let all = striped.all(|| 1).count();
+        assert!(
+            all.is_power_of_two() || (all - 1).is_power_of_two(),
+            "{all}"
+        );
+        striped.met(|| 2);
+        assert_eq!(
+            striped.all(|| 2).sum::<i32>(),
+            i32::try_from(all).unwrap() - 1
+        );
+    }
+
+    #[test]
+    fn a_value_goes_with_the_last_reference_whatever_lane_that_is_of() {
+        let value = Arc::new(());
+        let first = Spread::new(Arc::clone(&value));
+        let before = first.board();
+        first.spread();
+        let after = first.board();
+        assert!(!Arc::ptr_eq(&first.lane, &after.lane));
+        after.spread();
+        assert!(
+            Arc::ptr_eq(&after.lane, &after.board().lane),
+            "it knows no other"
+        );
+        drop((first, before));
+        assert_eq!(Arc::strong_count(&value), 2);
+        drop(after);
+        assert_eq!(Arc::strong_count(&value), 1);
+    }
+
+    #[test]
+    fn what_is_shared_is_cloned_before_it_is_changed() {
+        let first = Spread::new(vec![1]);
+        let other = first.clone();
+        let changed = first.map(|mut numbers| {
+            numbers.push(2);
+            numbers
+        });
+        assert_eq!((&*other, &*changed), (&vec![1], &vec![1, 2]));
+    }
+}

@@ -34,6 +34,7 @@ impl Naive {
 enum Step {
     Record,
     Clear,
+    Spread,
     Read,
     Forward(u64),
     Back(u64),
@@ -43,6 +44,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         8 => Just(Step::Record),
         1 => Just(Step::Clear),
+        1 => Just(Step::Spread),
         4 => Just(Step::Read),
         6 => (0..3_000_000_u64).prop_map(Step::Forward),
         // Idle gaps of any length, up to a century.
@@ -66,7 +68,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::Record => {
-                    counts.record(Kind::Failure, Tick::from_nanos(now));
+                    counts.record(Kind::Success, Tick::from_nanos(now));
                     model.record(now / width_ns);
                     recorded += 1;
                 }
@@ -74,17 +76,46 @@ proptest! {
                     counts.clear();
                     model.events.clear();
                 }
+                Step::Spread => counts.spread(),
                 Step::Read => {}
                 Step::Forward(by) => now = now.saturating_add(by),
                 Step::Back(by) => now = now.saturating_sub(by),
             }
             let expected = model.window(now / width_ns, u64::from(buckets));
-            prop_assert_eq!(counts.window(Tick::from_nanos(now)).failure, expected);
+            prop_assert_eq!(counts.window(Tick::from_nanos(now)).success, expected);
             // Reading is pure: the same question has the same answer.
-            prop_assert_eq!(counts.window(Tick::from_nanos(now)).failure, expected);
-            prop_assert_eq!(counts.lifetime().failure, recorded);
+            prop_assert_eq!(counts.window(Tick::from_nanos(now)).success, expected);
+            prop_assert_eq!(counts.lifetime().success, recorded);
         }
     }
+}
+
+/// With as many threads as take turns on any machine, and buckets that are replaced all the while.
+#[test]
+fn threads_that_count_at_once_lose_nothing() {
+    const EACH: u64 = 20_000;
+    let counts = Counts::new(Duration::from_millis(2), 2).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let counts = &counts;
+            scope.spawn(move || {
+                for number in 0..EACH {
+                    let now = Tick::from_nanos(number * 1_000);
+                    counts.record(Kind::Success, now);
+                    if thread == 0 && number % 1_000 == 0 {
+                        counts.spread();
+                    }
+                }
+            });
+        }
+        let mut ever = 0;
+        while ever < 4 * EACH {
+            let now = counts.lifetime().success;
+            assert!(now >= ever, "{now} after {ever}");
+            ever = now;
+        }
+    });
+    assert_eq!(counts.lifetime().success, 4 * EACH);
 }
 
 #[test]
