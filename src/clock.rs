@@ -204,13 +204,6 @@ impl<'a> Now<'a> {
         }
     }
 
-    /// Takes the reading to be this.
-    #[inline(always)]
-    pub(crate) fn set(&self, tick: Tick) {
-        self.unread.set(None);
-        self.tick.set(tick);
-    }
-
     /// Lets a function that is not inlined have this reading.
     ///
     /// It gets a copy, which is made where it is called. The reading itself then has no address that anybody

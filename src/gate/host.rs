@@ -66,6 +66,7 @@ pub trait Judge<Res, Err>: Host {
     }
 
     /// Takes note of a rejection, then refuses, in the name of the gate if it has no other.
+    #[inline]
     fn reject(&self, mut rejection: Rejection, now: &Now<'_>) -> Result<Res, Err> {
         rejection.name_if_unnamed(|| self.scope().shared_name());
         self.refused(&rejection, now);

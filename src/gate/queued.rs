@@ -11,9 +11,9 @@ use pin_project::pin_project;
 use tower_service::Service;
 
 use super::{
-    Flight, Gate, Queue, ResponseFuture,
+    Flight, Gate, Policy, Queue, ResponseFuture,
     host::{Host, Judge},
-    service::admit,
+    service::refuse_passed_over,
     waiting::Waiting,
 };
 use crate::{clock::Now, rejection::Rejection};
@@ -80,8 +80,12 @@ where
             host,
             inner_is,
         } = &mut self.gate;
+        if let Some(refused) = refuse_passed_over(host, inner_is) {
+            let state = State::Running(ResponseFuture::refused(refused));
+            return QueueFuture { state };
+        }
         let now = Now::of(host.scope().clock());
-        let state = match admit(host, inner_is, &now) {
+        let state = match host.policy().admit(&now) {
             Ok(permit) => {
                 let flight = Flight::take_off(host, permit, &now).in_service();
                 State::Running(ResponseFuture::called(inner.call(request), flight))

@@ -4,10 +4,7 @@ use std::task::{Context, Poll};
 
 use tower_service::Service;
 
-use super::{
-    Completion, Flight, Policy, ResponseFuture,
-    host::{Host, Judge, PermitOf},
-};
+use super::{Completion, Flight, Policy, ResponseFuture, host::Judge};
 use crate::{
     clock::{Now, Tick},
     event::Event,
@@ -86,8 +83,11 @@ where
 
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
+        if let Some(refused) = refuse_passed_over(&self.host, &mut self.inner_is) {
+            return ResponseFuture::refused(refused);
+        }
         let now = Now::of(self.host.scope().clock());
-        match admit(&self.host, &mut self.inner_is, &now) {
+        match self.host.policy().admit(&now) {
             Ok(permit) => {
                 let flight = Flight::take_off(&self.host, permit, &now).in_service();
                 ResponseFuture::called(self.inner.call(request), flight)
@@ -109,19 +109,20 @@ pub(super) enum Readiness {
     PassedOver(Tick),
 }
 
-/// Admits a call to the inner service, which may be called if the answer is a permit.
+/// Refuses a call if its service was not asked.
 #[inline(always)]
-pub(super) fn admit<G: Host>(
+pub(super) fn refuse_passed_over<G, Res, Err>(
     host: &G,
     inner_is: &mut Readiness,
-    now: &Now<'_>,
-) -> Result<PermitOf<G>, Rejection> {
-    if let Readiness::PassedOver(at) = *inner_is {
-        *inner_is = Readiness::AsTold;
-        now.set(at);
-        return Err(now.lend(|now| passed_over(host, now)));
-    }
-    host.policy().admit(now)
+) -> Option<Result<Res, Err>>
+where
+    G: Judge<Res, Err>,
+{
+    let Readiness::PassedOver(at) = *inner_is else {
+        return None;
+    };
+    *inner_is = Readiness::AsTold;
+    Some(passed_over(host, at))
 }
 
 /// Rejects a call whose service was not asked: for the policy's reason, or else for that one.
@@ -129,12 +130,19 @@ pub(super) fn admit<G: Host>(
 /// That was decided when the caller was told to go on, which is why it is that time which counts: the clock
 /// need not be read again.
 #[cold]
-fn passed_over<G: Host>(host: &G, now: &Now<'_>) -> Rejection {
-    match host.policy().admit(now) {
-        Ok(permit) => host.policy().withdraw(permit),
-        Err(rejection) => return rejection,
+#[inline(never)]
+fn passed_over<G, Res, Err>(host: &G, at: Tick) -> Result<Res, Err>
+where
+    G: Judge<Res, Err>,
+{
+    let now = Now::at(at);
+    match host.policy().admit(&now) {
+        Ok(permit) => {
+            host.policy().withdraw(permit);
+            host.reject(Rejection::new(Reason::NotReady), &now)
+        }
+        Err(rejection) => host.reject(rejection, &now),
     }
-    Rejection::new(Reason::NotReady).named(host.scope().shared_name())
 }
 
 /// Counts an error of `poll_ready` as a call that failed: a broken connection shows itself there.
