@@ -25,6 +25,7 @@ mod report;
 mod round;
 mod subject;
 mod subjects;
+mod task;
 
 fn main() -> ExitCode {
     let done = args::parse(env::args().skip(1)).and_then(perform);

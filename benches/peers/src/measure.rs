@@ -6,8 +6,8 @@ use std::{
 };
 
 use crate::{
-    case::Case,
-    drive::{Batch, measured, work},
+    case::{Answered, Case},
+    drive::{Batch, Caller, measured, work},
     round::{Round, round},
     subject::{Answer, Effort, Prepared, Subject},
 };
@@ -72,32 +72,68 @@ pub(crate) fn measure(
 ) -> Vec<Nanos> {
     let plan = Plan::of(effort, threads);
     let pause = steps(case.pause());
-    let batches: Vec<Batch> = contenders
-        .iter()
-        .map(|contender| calibrated(case, &contender.prepared, threads, plan, pause))
+    let mut entrants: Vec<Entrant<'_, '_>> = contenders
+        .iter_mut()
+        .map(|contender| Entrant::new(case, contender, threads, plan, pause))
         .collect();
-    let mut rounds = vec![Vec::new(); contenders.len()];
     let start = Instant::now();
     for number in 0..plan.most {
-        for (place, contender) in contenders.iter_mut().enumerate() {
-            if case.is_fresh_each_round()
-                && let Answer::Ready(fresh) = contender.subject.prepare(case, effort)
-            {
-                contender.prepared = fresh;
-            }
-            rounds[place].push(round(case, &contender.prepared, threads, batches[place]));
+        for entrant in &mut entrants {
+            entrant.take_a_turn(case, effort);
         }
-        let enough = rounds
+        let enough = entrants
             .iter()
-            .all(|rounds| quiet(rounds).count() >= plan.wanted);
+            .all(|entrant| quiet(&entrant.rounds).count() >= plan.wanted);
         if enough || number + 1 >= FEWEST && start.elapsed() > plan.longest {
             break;
         }
     }
-    rounds
+    entrants
         .iter()
-        .map(|rounds| summary(rounds, plan.wanted))
+        .map(|entrant| summary(&entrant.rounds, plan.wanted))
         .collect()
+}
+
+/// A contender, and what it has shown on so many threads.
+struct Entrant<'a, 'b> {
+    contender: &'a mut Contender<'b>,
+    /// One a thread, the same in all rounds, since it takes long to clone where there are many
+    /// instances.
+    callers: Vec<Caller>,
+    batch: Batch,
+    rounds: Vec<Round>,
+}
+
+impl<'a, 'b> Entrant<'a, 'b> {
+    fn new(
+        case: Case,
+        contender: &'a mut Contender<'b>,
+        threads: usize,
+        plan: Plan,
+        pause: u32,
+    ) -> Self {
+        let mut callers = contender.prepared.callers(threads);
+        let expected = contender.prepared.answered(case);
+        let batch = calibrated(case, expected, &mut callers, plan, pause);
+        Self {
+            contender,
+            callers,
+            batch,
+            rounds: Vec::new(),
+        }
+    }
+
+    fn take_a_turn(&mut self, case: Case, effort: Effort) {
+        if case.is_fresh_each_round()
+            && let Answer::Ready(fresh) = self.contender.subject.prepare(case, effort)
+        {
+            self.callers = fresh.callers(self.callers.len());
+            self.contender.prepared = fresh;
+        }
+        let expected = self.contender.prepared.answered(case);
+        let round = round(expected, &mut self.callers, self.batch);
+        self.rounds.push(round);
+    }
 }
 
 fn quiet(rounds: &[Round]) -> impl Iterator<Item = f64> {
@@ -121,14 +157,20 @@ fn summary(rounds: &[Round], wanted: usize) -> Nanos {
 }
 
 /// Finds out how many calls take as long as a round should.
-fn calibrated(case: Case, prepared: &Prepared, threads: usize, plan: Plan, pause: u32) -> Batch {
+fn calibrated(
+    case: Case,
+    expected: Answered,
+    callers: &mut [Caller],
+    plan: Plan,
+    pause: u32,
+) -> Batch {
     let mut batch = Batch { calls: 10, pause };
     if let Some(calls) = case.most_calls() {
         batch.calls = calls;
         return batch;
     }
     while batch.calls < MOST_CALLS {
-        let nanos = round(case, prepared, threads, batch).nanos * f64::from(batch.calls);
+        let nanos = round(expected, callers, batch).nanos * f64::from(batch.calls);
         if nanos > plan.length.as_nanos() as f64 / 2.0 {
             break;
         }
@@ -163,12 +205,13 @@ fn steps(pause: Duration) -> u32 {
         return 0;
     }
     let nanos = NANOS.get_or_init(|| {
+        // Short, so that some are left alone on a busy machine.
         let once = |_| {
             let start = Instant::now();
-            work(100_000);
-            start.elapsed().as_nanos() as f64 / 100_000.0
+            work(10_000);
+            start.elapsed().as_nanos() as f64 / 10_000.0
         };
-        (0..10).map(once).fold(f64::INFINITY, f64::min)
+        (0..100).map(once).fold(f64::INFINITY, f64::min)
     });
     (pause.as_nanos() as f64 / nanos) as u32
 }

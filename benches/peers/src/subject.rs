@@ -119,6 +119,11 @@ impl Prepared {
         (self.make)()
     }
 
+    /// Returns a caller for each thread.
+    pub(crate) fn callers(&self, threads: usize) -> Vec<Caller> {
+        (0..threads).map(|_| self.caller()).collect()
+    }
+
     /// Makes so many calls.
     pub(crate) fn filled(self, calls: u32) -> Self {
         self.caller()(Batch { calls, pause: 0 });
