@@ -96,6 +96,24 @@ where
     })
 }
 
+/// Calls through any of the callers, in an order that no cache can foresee.
+pub(crate) fn any_of(mut callers: Vec<Caller>, seed: u64) -> Caller {
+    let mut state = seed;
+    Box::new(move |batch| {
+        let one = Batch { calls: 1, ..batch };
+        let mut answered = 0;
+        for _ in 0..batch.calls {
+            // Knuth's generator: its upper half is random enough, and it costs a nanosecond.
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let place = ((state >> 32) * callers.len() as u64) >> 32;
+            answered += callers[place as usize](one);
+        }
+        answered
+    })
+}
+
 /// Private work: steps that each wait for the one before. The fences keep a core from doing most of a
 /// call behind that waiting, or part of the work behind the call: what both take together would then say
 /// little about either.

@@ -47,7 +47,7 @@ pub(crate) fn run(case: Case, name: &str, calls: u32) -> Result<(), String> {
         .iter()
         .find(|subject| subject.name() == name)
         .ok_or("unknown subject")?;
-    let Answer::Ready(prepared) = subject.prepare(case, Effort::Counted) else {
+    let Answer::Ready(prepared) = subject::prepare(subject.as_ref(), case, Effort::Counted) else {
         return Err("cannot do this".to_owned());
     };
     let mut caller = prepared.caller();

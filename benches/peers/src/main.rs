@@ -156,7 +156,7 @@ fn prepared(
     let (mut contenders, mut rows) = (Vec::new(), Vec::new());
     for subject in subjects {
         let subject = subject.as_ref();
-        match subject.prepare(case, effort) {
+        match subject::prepare(subject, case, effort) {
             Answer::Ready(prepared) => contenders.push(Contender { subject, prepared }),
             Answer::Cannot(why) => rows.push(Row {
                 note: Some(why.to_owned()),

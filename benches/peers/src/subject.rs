@@ -4,6 +4,7 @@ use std::{
     any::Any,
     future::Future,
     pin::pin,
+    sync::atomic::{AtomicU64, Ordering},
     task::{Context, Waker},
     time::Duration,
 };
@@ -90,6 +91,18 @@ impl Prepared {
         Self::new(move || drive::service(service.clone()))
     }
 
+    /// Is called through any of the instances, a different one each time.
+    fn any_of(instances: Vec<Self>) -> Self {
+        let guards = instances.iter().all(|instance| instance.guards);
+        let seeds = AtomicU64::new(1);
+        let prepared = Self::new(move || {
+            let callers = instances.iter().map(Self::caller).collect();
+            // Threads that went in step would all be at the same instance.
+            drive::any_of(callers, seeds.fetch_add(1, Ordering::Relaxed))
+        });
+        Self { guards, ..prepared }
+    }
+
     pub(crate) fn keeping(mut self, kept: impl Any) -> Self {
         self.kept.push(Box::new(kept));
         self
@@ -134,6 +147,27 @@ impl Prepared {
     pub(crate) fn inline_bytes(&self) -> usize {
         size_of_val(&*self.make)
     }
+}
+
+/// Prepares what a case asks for, which may be many instances.
+pub(crate) fn prepare(subject: &dyn Subject, case: Case, effort: Effort) -> Answer {
+    let Some(keys) = case.keys() else {
+        return subject.prepare(case, effort);
+    };
+    // Instructions are the same for any number.
+    let keys = match effort {
+        Effort::Counted => keys.min(100),
+        Effort::Quick | Effort::Full => keys,
+    };
+    let mut instances = Vec::with_capacity(keys);
+    for _ in 0..keys {
+        match subject.prepare(case, effort) {
+            // What a first call sets up is not to be measured.
+            Answer::Ready(prepared) => instances.push(prepared.filled(1)),
+            other => return other,
+        }
+    }
+    Answer::Ready(Prepared::any_of(instances))
 }
 
 /// Starts a call that never ends, to hold a permit.

@@ -35,7 +35,7 @@ impl Subject for TowerResilience {
 
     fn prepare(&self, case: Case, effort: Effort) -> Answer {
         Answer::Ready(match (case.part(), case) {
-            (Part::Floor, _) => return Answer::NotAsked,
+            (Part::Floor | Part::Buckets, _) => return Answer::NotAsked,
             (_, Case::BreakerNoClock | Case::BreakerNoClockSpaced) => {
                 return Answer::Cannot("always reads the clock");
             }
