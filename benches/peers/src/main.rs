@@ -9,7 +9,7 @@ use crate::{
     case::Case,
     measure::Contender,
     memory::Table,
-    report::Row,
+    rows::{Row, Rows},
     subject::{Answer, Effort, Subject},
 };
 
@@ -19,12 +19,15 @@ mod budgets;
 mod case;
 mod drive;
 mod instructions;
+mod machine;
 mod measure;
 mod memory;
 mod report;
 mod round;
+mod rows;
 mod subject;
 mod subjects;
+mod tables;
 mod task;
 
 fn main() -> ExitCode {
@@ -39,6 +42,21 @@ fn main() -> ExitCode {
 }
 
 fn perform(command: Command) -> Result<(), String> {
+    match command {
+        Command::Help => println!("{}", args::HELP),
+        Command::List => list(),
+        Command::Tables { from, pages, mode } => return tables::update(&from, &pages, mode),
+        Command::Count {
+            case,
+            subject,
+            calls,
+        } => return in_runtime(|| instructions::run(case, &subject, calls)),
+        Command::Run(options) => return in_runtime(|| run(&options)),
+    }
+    Ok(())
+}
+
+fn in_runtime(act: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
     // One worker, asleep in the timer's driver: timers are driven, and all calls are made by threads
     // of our own.
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -47,17 +65,7 @@ fn perform(command: Command) -> Result<(), String> {
         .build()
         .map_err(|error| error.to_string())?;
     let _entered = runtime.enter();
-    match command {
-        Command::Help => println!("{}", args::HELP),
-        Command::List => list(),
-        Command::Count {
-            case,
-            subject,
-            calls,
-        } => return instructions::run(case, &subject, calls),
-        Command::Run(options) => return run(&options),
-    }
-    Ok(())
+    act()
 }
 
 fn list() {
@@ -77,7 +85,7 @@ fn run(options: &Options) -> Result<(), String> {
         .filter(|subject| subject.name() == "bare" || options.has_subject(subject.name()))
         .collect();
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    let mut rows = Vec::new();
+    let mut rows = machine::describe(options.effort);
     let cases = Case::ALL
         .iter()
         .filter(|case| options.has_case(case.name()));
@@ -87,9 +95,9 @@ fn run(options: &Options) -> Result<(), String> {
     if options.has_case("memory") {
         rows.extend(run_memory(options, &subjects, threads));
     }
-    budgets::print(&rows);
+    budgets::print(&Rows::new(&rows));
     match &options.json {
-        Some(path) => report::write(&rows, path).map_err(|error| error.to_string()),
+        Some(path) => rows::write(&rows, path),
         None => Ok(()),
     }
 }
@@ -126,25 +134,13 @@ fn run_case(
                 allocs: Some(counted[place].0),
                 instructions: counted[place].1.filter(|_| threads == 1),
                 quiet: Some(nanos[place].quiet),
-                note: note(contender, nanos[place].quiet),
-                ..row(case.name(), contender.subject)
+                note: contender.prepared.note.clone(),
+                ..Row::new(case.name(), contender.subject.name())
             });
         }
     }
     rows.iter().for_each(report::print);
     rows
-}
-
-fn note(contender: &Contender<'_>, quiet: bool) -> Option<String> {
-    let busy = (!quiet).then(|| "(few undisturbed rounds)".to_owned());
-    let notes: Vec<String> = contender
-        .prepared
-        .note
-        .iter()
-        .cloned()
-        .chain(busy)
-        .collect();
-    (!notes.is_empty()).then(|| notes.join(" "))
 }
 
 /// Prepares all who can; there is a row for each who cannot.
@@ -160,7 +156,7 @@ fn prepared(
             Answer::Ready(prepared) => contenders.push(Contender { subject, prepared }),
             Answer::Cannot(why) => rows.push(Row {
                 note: Some(why.to_owned()),
-                ..row(case.name(), subject)
+                ..Row::new(case.name(), subject.name())
             }),
             Answer::NotAsked => {}
         }
@@ -185,7 +181,7 @@ fn run_memory(options: &Options, subjects: &[Box<dyn Subject>], threads: usize) 
                     inline_bytes: Some(bytes.inline),
                     idle_bytes: Some(bytes.idle),
                     busy_bytes: Some(bytes.busy),
-                    ..row(name, subject)
+                    ..Row::new(name, subject.name())
                 };
                 report::print_memory(&row);
                 rows.push(row);
@@ -193,14 +189,6 @@ fn run_memory(options: &Options, subjects: &[Box<dyn Subject>], threads: usize) 
         }
     }
     rows
-}
-
-fn row(case: &str, subject: &dyn Subject) -> Row {
-    Row {
-        case: case.to_owned(),
-        subject: subject.name().to_owned(),
-        ..Row::default()
-    }
 }
 
 fn rounded(number: f64) -> f64 {
