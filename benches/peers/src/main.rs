@@ -7,16 +7,17 @@ use std::{env, process::ExitCode, thread};
 use crate::{
     args::{Command, Options},
     case::Case,
-    measure::Contender,
+    course::Course,
     memory::Table,
     rows::{Row, Rows},
-    subject::{Answer, Effort, Subject},
+    subject::Subject,
 };
 
 mod args;
 mod backend;
 mod budgets;
 mod case;
+mod course;
 mod drive;
 mod instructions;
 mod machine;
@@ -86,12 +87,19 @@ fn run(options: &Options) -> Result<(), String> {
         .collect();
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let mut rows = machine::describe(options.effort);
-    let cases = Case::ALL
-        .iter()
-        .filter(|case| options.has_case(case.name()));
-    for case in cases {
-        rows.extend(run_case(*case, options, &subjects, threads));
+    let cases = Case::ALL.iter().copied();
+    let mut courses: Vec<Course> = cases
+        .filter(|case| options.has_case(case.name()))
+        .map(|case| Course::new(case, threads))
+        .collect();
+    let passes = measure::passes(options.effort);
+    for pass in 1..=passes {
+        eprintln!("pass {pass} of {passes}");
+        for course in &mut courses {
+            course.pass(options, &subjects);
+        }
     }
+    rows.extend(courses.into_iter().flat_map(Course::finish));
     if options.has_case("memory") {
         rows.extend(run_memory(options, &subjects, threads));
     }
@@ -102,68 +110,6 @@ fn run(options: &Options) -> Result<(), String> {
     }
 }
 
-fn run_case(
-    case: Case,
-    options: &Options,
-    subjects: &[Box<dyn Subject>],
-    all_threads: usize,
-) -> Vec<Row> {
-    report::print_heading(case.name());
-    let (mut contenders, mut rows) = prepared(case, options.effort, subjects);
-    let counted: Vec<(f64, Option<u64>)> = contenders
-        .iter()
-        .map(|contender| {
-            let counted = || instructions::of(case, contender.subject.name());
-            let instructions = options.instructions.then(counted).flatten();
-            (measure::allocations(&contender.prepared), instructions)
-        })
-        .collect();
-    let mut numbers = vec![1];
-    if all_threads > 1 {
-        numbers.push(all_threads);
-    }
-    for threads in numbers {
-        let nanos = measure::measure(case, options.effort, &mut contenders, threads);
-        for (place, contender) in contenders.iter().enumerate() {
-            rows.push(Row {
-                threads: Some(threads),
-                ns_median: Some(rounded(nanos[place].median)),
-                ns_min: Some(rounded(nanos[place].min)),
-                // The bare service comes first.
-                ratio: Some(rounded(nanos[place].median / nanos[0].median)),
-                allocs: Some(counted[place].0),
-                instructions: counted[place].1.filter(|_| threads == 1),
-                quiet: Some(nanos[place].quiet),
-                note: contender.prepared.note.clone(),
-                ..Row::new(case.name(), contender.subject.name())
-            });
-        }
-    }
-    rows.iter().for_each(report::print);
-    rows
-}
-
-/// Prepares all who can; there is a row for each who cannot.
-fn prepared(
-    case: Case,
-    effort: Effort,
-    subjects: &[Box<dyn Subject>],
-) -> (Vec<Contender<'_>>, Vec<Row>) {
-    let (mut contenders, mut rows) = (Vec::new(), Vec::new());
-    for subject in subjects {
-        let subject = subject.as_ref();
-        match subject::prepare(subject, case, effort) {
-            Answer::Ready(prepared) => contenders.push(Contender { subject, prepared }),
-            Answer::Cannot(why) => rows.push(Row {
-                note: Some(why.to_owned()),
-                ..Row::new(case.name(), subject.name())
-            }),
-            Answer::NotAsked => {}
-        }
-    }
-    (contenders, rows)
-}
-
 fn run_memory(options: &Options, subjects: &[Box<dyn Subject>], threads: usize) -> Vec<Row> {
     let mut rows = Vec::new();
     for Table { name, case, counts } in memory::TABLES {
@@ -171,7 +117,7 @@ fn run_memory(options: &Options, subjects: &[Box<dyn Subject>], threads: usize) 
         // Nothing around the backend takes nothing.
         for subject in subjects.iter().filter(|subject| subject.name() != "bare") {
             let subject = subject.as_ref();
-            let most = memory::most(subject.name(), options.effort);
+            let most = subject::most_instances(subject.name(), options.effort);
             for count in counts.iter().copied().filter(|count| *count <= most) {
                 let Some(bytes) = memory::of(subject, case, options.effort, count, threads) else {
                     continue;
@@ -189,8 +135,4 @@ fn run_memory(options: &Options, subjects: &[Box<dyn Subject>], threads: usize) 
         }
     }
     rows
-}
-
-fn rounded(number: f64) -> f64 {
-    (100.0 * number).round() / 100.0
 }

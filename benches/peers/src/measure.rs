@@ -27,7 +27,7 @@ pub(crate) struct Contender<'a> {
     pub(crate) prepared: Prepared,
 }
 
-/// How many rounds of what length.
+/// How many rounds of what length in a pass.
 #[derive(Clone, Copy, Debug)]
 struct Plan {
     /// Rounds that nothing disturbed, and rounds in all.
@@ -38,8 +38,18 @@ struct Plan {
     longest: Duration,
 }
 
+/// How many undisturbed rounds a pass wants.
+const WANTED: usize = 7;
 /// So many rounds there are in any case.
 const FEWEST: usize = 3;
+
+/// Returns how often all cases are gone through.
+pub(crate) const fn passes(effort: Effort) -> usize {
+    match effort {
+        Effort::Full => 3,
+        Effort::Quick | Effort::Counted => 1,
+    }
+}
 
 impl Plan {
     /// Rounds are shorter than what a scheduler gives a thread at a time, so that also on a busy machine
@@ -47,13 +57,13 @@ impl Plan {
     const fn of(effort: Effort, threads: usize) -> Self {
         let alone = threads == 1;
         let length = Duration::from_micros(if alone { 2_000 } else { 300 });
-        let (wanted, longest) = match effort {
-            Effort::Full => (21, Duration::from_secs(10)),
-            Effort::Quick | Effort::Counted => (7, Duration::from_secs(1)),
+        let longest = match effort {
+            Effort::Full => Duration::from_secs(3),
+            Effort::Quick | Effort::Counted => Duration::from_secs(1),
         };
         Self {
-            wanted,
-            most: wanted * if alone { 2 } else { 6 },
+            wanted: WANTED,
+            most: WANTED * if alone { 2 } else { 6 },
             length,
             longest,
         }
@@ -63,13 +73,13 @@ impl Plan {
 /// A bound for what a fast subject may do in a round.
 const MOST_CALLS: u32 = 10_000_000;
 
-/// Measures all contenders of a case on so many threads.
+/// Lets all contenders of a case go through a pass, on so many threads.
 pub(crate) fn measure(
     case: Case,
     effort: Effort,
     contenders: &mut [Contender<'_>],
     threads: usize,
-) -> Vec<Nanos> {
+) -> Vec<Vec<Round>> {
     let plan = Plan::of(effort, threads);
     let pause = steps(case.pause());
     let mut entrants: Vec<Entrant<'_, '_>> = contenders
@@ -88,10 +98,7 @@ pub(crate) fn measure(
             break;
         }
     }
-    entrants
-        .iter()
-        .map(|entrant| summary(&entrant.rounds, plan.wanted))
-        .collect()
+    entrants.into_iter().map(|entrant| entrant.rounds).collect()
 }
 
 /// A contender, and what it has shown on so many threads.
@@ -141,10 +148,10 @@ fn quiet(rounds: &[Round]) -> impl Iterator<Item = f64> {
     quiet.map(|round| round.nanos)
 }
 
-/// Sums up the quiet rounds, or all where there are too few.
-fn summary(rounds: &[Round], wanted: usize) -> Nanos {
+/// Sums up the quiet rounds of all passes, or all rounds where there are too few.
+pub(crate) fn summary(rounds: &[Round]) -> Nanos {
     let mut nanos: Vec<f64> = quiet(rounds).collect();
-    let is_quiet = nanos.len() > wanted / 3;
+    let is_quiet = nanos.len() > WANTED / 3;
     if !is_quiet {
         nanos = rounds.iter().map(|round| round.nanos).collect();
     }

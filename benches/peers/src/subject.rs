@@ -149,6 +149,16 @@ impl Prepared {
     }
 }
 
+/// Returns the largest number of instances of a subject. A quick run makes very many only of ours, for
+/// which there are budgets.
+pub(crate) fn most_instances(subject: &str, effort: Effort) -> usize {
+    if effort == Effort::Full || matches!(subject, "bare" | "portcullis") {
+        usize::MAX
+    } else {
+        1_000
+    }
+}
+
 /// Prepares what a case asks for, which may be many instances.
 pub(crate) fn prepare(subject: &dyn Subject, case: Case, effort: Effort) -> Answer {
     let Some(keys) = case.keys() else {
@@ -159,9 +169,13 @@ pub(crate) fn prepare(subject: &dyn Subject, case: Case, effort: Effort) -> Answ
         Effort::Counted => keys.min(100),
         Effort::Quick | Effort::Full => keys,
     };
+    let most = most_instances(subject.name(), effort);
     let mut instances = Vec::with_capacity(keys);
     for _ in 0..keys {
         match subject.prepare(case, effort) {
+            Answer::Ready(_) if instances.len() == most => {
+                return Answer::Cannot("so many instances only in a full run");
+            }
             // What a first call sets up is not to be measured.
             Answer::Ready(prepared) => instances.push(prepared.filled(1)),
             other => return other,

@@ -31,7 +31,7 @@ pub(super) fn budgets(rows: &Rows<'_>) -> String {
 
 /// As precise as a verdict needs it.
 fn exact(value: f64) -> String {
-    if value.abs() < 10.0 {
+    if value != 0.0 && value.abs() < 10.0 {
         format!("{value:.2}")
     } else {
         number(value)
@@ -112,16 +112,12 @@ pub(super) fn keys(rows: &Rows<'_>) -> String {
 /// What the number of buckets does to a call.
 pub(super) fn window(rows: &Rows<'_>) -> String {
     const BUCKETS: [&str; 3] = ["1", "10", "100"];
-    let instructions = |case: &str, subject: &str| rows.instructions(case, subject);
-    // Above the bare service, whose failing calls take more too.
-    let own_instructions =
-        |case: &str| Some(instructions(case, OURS)? - instructions(case, "bare")?);
-    let own_ns = |case: &str| rows.own(case, OURS, 1);
     let good = |buckets: &str| format!("buckets_{buckets}");
+    let bad = |buckets: &str| format!("buckets_{buckets}_10pct");
+    // Above the bare service, whose failing calls take more too.
+    let own = |case: &str| Some(rows.instructions(case, OURS)? - rows.instructions(case, "bare")?);
     // What ten calls take more for one of them failing.
-    let more = |own: &dyn Fn(&str) -> Option<f64>, buckets: &str| {
-        Some(10.0 * (own(&format!("{}_10pct", good(buckets)))? - own(&good(buckets))?))
-    };
+    let more = |buckets: &str| Some(10.0 * (own(&bad(buckets))? - own(&good(buckets))?));
     let line = |label: &str, cell: &dyn Fn(&str) -> Option<f64>| {
         let cells = BUCKETS.map(|buckets| some_number(cell(buckets)));
         [label.to_owned()]
@@ -130,15 +126,11 @@ pub(super) fn window(rows: &Rows<'_>) -> String {
             .collect::<Vec<_>>()
     };
     let lines = [
-        line("a call, instructions", &|buckets| {
-            own_instructions(&good(buckets))
-        }),
-        line("more for a failed one, instructions", &|buckets| {
-            more(&own_instructions, buckets)
-        }),
-        line("a call, ns", &|buckets| own_ns(&good(buckets))),
-        line("more for a failed one, ns", &|buckets| {
-            more(&own_ns, buckets)
+        line("a call, instructions", &|buckets| own(&good(buckets))),
+        line("more for a failed one, instructions", &more),
+        line("a call, ns", &|buckets| rows.own(&good(buckets), OURS, 1)),
+        line("a call where one of ten fails, ns", &|buckets| {
+            rows.own(&bad(buckets), OURS, 1)
         }),
     ];
     table(&["", "1 bucket", "10 buckets", "100 buckets"], &lines)
