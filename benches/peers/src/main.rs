@@ -32,11 +32,13 @@ mod tables;
 mod task;
 
 fn main() -> ExitCode {
-    let done = args::parse(env::args().skip(1)).and_then(perform);
+    let done = args::parse(env::args().skip(1))
+        .map_err(|error| format!("{error}\n\n{}", args::HELP))
+        .and_then(perform);
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}\n\n{}", args::HELP);
+            eprintln!("{error}");
             ExitCode::FAILURE
         }
     }
