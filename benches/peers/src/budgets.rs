@@ -1,6 +1,6 @@
 //! The project's budgets, as a check list. Nothing fails here: times are for people to judge.
 
-use crate::report::Row;
+use crate::rows::Rows;
 
 /// A line: what, how far it may go, and how to find it in the rows.
 struct Budget {
@@ -47,13 +47,13 @@ const BUDGETS: &[Budget] = &[
     line(
         "breaker with latency: faster than tower-resilience",
         AtLeast(6.0),
-        "x",
+        "×",
         |rows| Some(rows.ns("breaker_latency", PEER, 1)? / rows.ns("breaker_latency", OURS, 1)?),
     ),
     line(
         "breaker with latency: faster than failsafe without",
         AtLeast(2.0),
-        "x",
+        "×",
         |rows| {
             Some(rows.ns("breaker_closed", "failsafe", 1)? / rows.ns("breaker_latency", OURS, 1)?)
         },
@@ -61,7 +61,7 @@ const BUDGETS: &[Budget] = &[
     line(
         "breaker with latency: faster than seatbelt without",
         AtLeast(3.0),
-        "x",
+        "×",
         |rows| {
             Some(rows.ns("breaker_closed", "seatbelt", 1)? / rows.ns("breaker_latency", OURS, 1)?)
         },
@@ -81,7 +81,7 @@ const BUDGETS: &[Budget] = &[
     line(
         "breaker, all threads, 200 ns of own work: to one thread",
         AtMost(1.3),
-        "x",
+        "×",
         |rows| {
             let case = "breaker_spaced";
             Some(rows.own(case, OURS, rows.all)? / rows.own(case, OURS, 1)?)
@@ -90,13 +90,13 @@ const BUDGETS: &[Budget] = &[
     line(
         "stack, ready: to tower's LoadShed + ConcurrencyLimit + Timeout",
         AtMost(1.0),
-        "x",
+        "×",
         |rows| Some(rows.ns("stack_ready", OURS, 1)? / rows.ns("stack_ready", "tower", 1)?),
     ),
     line(
         "stack, ready: faster than tower-resilience's",
         AtLeast(10.0),
-        "x",
+        "×",
         |rows| Some(rows.ns("stack_ready", PEER, 1)? / rows.ns("stack_ready", OURS, 1)?),
     ),
     line("stack, ready: instructions", AtMost(500.0), "", |rows| {
@@ -108,19 +108,19 @@ const BUDGETS: &[Budget] = &[
     line(
         "stack, pending once: to tower's Timeout, one thread",
         AtMost(1.2),
-        "x",
+        "×",
         |rows| Some(rows.ns("stack_pending", OURS, 1)? / rows.ns("timeout_pending", "tower", 1)?),
     ),
     line(
         "stack, pending once: to tower's Timeout, all threads",
         AtMost(0.7),
-        "x",
+        "×",
         |rows| {
             let peer = rows.ns("timeout_pending", "tower", rows.all)?;
             Some(rows.ns("stack_pending", OURS, rows.all)? / peer)
         },
     ),
-    line("circuit open: to recloser's", AtMost(0.6), "x", |rows| {
+    line("circuit open: to recloser's", AtMost(0.6), "×", |rows| {
         Some(rows.ns("breaker_open", OURS, 1)? / rows.ns("breaker_open", "recloser", 1)?)
     }),
     line("circuit open: allocations", AtMost(0.0), "", |rows| {
@@ -129,13 +129,13 @@ const BUDGETS: &[Budget] = &[
     line(
         "bulkhead full: to tower's LoadShed",
         AtMost(1.0),
-        "x",
+        "×",
         |rows| Some(rows.ns("bulkhead_full", OURS, 1)? / rows.ns("bulkhead_full", "tower", 1)?),
     ),
     line(
         "window at 100k calls per second: to 1 per second, time",
         AtMost(1.1),
-        "x",
+        "×",
         |rows| {
             // The fastest rounds, since two cases do not take turns.
             let best = |case| rows.row(case, OURS, 1)?.ns_min;
@@ -145,23 +145,23 @@ const BUDGETS: &[Budget] = &[
     line(
         "window at 100k calls per second: to 1 per second, instructions",
         AtMost(1.1),
-        "x",
+        "×",
         |rows| {
             let empty = rows.instructions("window_time_empty", OURS)?;
             Some(rows.instructions("window_time_100k", OURS)? / empty)
         },
     ),
     line("idle breaker", AtMost(1_024.0), "B", |rows| {
-        rows.idle_bytes("memory_breaker", 1)
+        idle_bytes(rows, "memory_breaker", 1)
     }),
     line(
         "idle pipeline with latencies",
         AtMost(8_192.0),
         "B",
-        |rows| rows.idle_bytes("memory_stack", 1),
+        |rows| idle_bytes(rows, "memory_stack", 1),
     ),
     line("100,000 breakers", AtMost(100.0), "MiB", |rows| {
-        let bytes = rows.idle_bytes("memory_breaker", 100_000)?;
+        let bytes = idle_bytes(rows, "memory_breaker", 100_000)?;
         Some(100_000.0 * bytes / 1_048_576.0)
     }),
 ];
@@ -180,69 +180,57 @@ const fn line(
     }
 }
 
+fn idle_bytes(rows: &Rows<'_>, case: &str, instances: usize) -> Option<f64> {
+    Some(rows.memory(case, OURS, instances)?.idle_bytes? as f64)
+}
+
+/// How a budget fares in a run.
+pub(crate) struct Verdict {
+    pub(crate) what: &'static str,
+    pub(crate) limit: String,
+    /// None where a row is missing, or its threads did not run at the same time.
+    pub(crate) measured: Option<f64>,
+    pub(crate) met: bool,
+}
+
+/// Returns how each budget fares.
+pub(crate) fn judge(rows: &Rows<'_>) -> Vec<Verdict> {
+    let judge = |budget: &Budget| {
+        let measured = (budget.measured)(rows);
+        let (sign, limit) = match budget.limit {
+            AtMost(most) => ("≤", most),
+            AtLeast(least) => ("≥", least),
+        };
+        let meets = |measured: f64| match budget.limit {
+            AtMost(most) => measured <= most,
+            AtLeast(least) => measured >= least,
+        };
+        Verdict {
+            what: budget.what,
+            limit: format!("{sign} {limit} {}", budget.unit)
+                .trim_end()
+                .to_owned(),
+            measured,
+            met: measured.is_some_and(meets),
+        }
+    };
+    BUDGETS.iter().map(judge).collect()
+}
+
 /// Prints each budget with what was measured, and whether it is met.
-pub(crate) fn print(rows: &[Row]) {
-    let all = rows.iter().filter_map(|row| row.threads).max().unwrap_or(1);
-    let rows = Rows { rows, all };
-    println!("\n{:<68} {:>14} {:>10}", "budget", "limit", "measured");
-    for budget in BUDGETS {
-        let unit = budget.unit;
-        let limit = match budget.limit {
-            AtMost(most) => format!("<= {most} {unit}"),
-            AtLeast(least) => format!(">= {least} {unit}"),
-        };
-        let Some(measured) = (budget.measured)(&rows) else {
-            println!("{:<68} {limit:>14} {:>10}", budget.what, "-");
-            continue;
-        };
-        let verdict = match budget.limit {
-            AtMost(most) if measured <= most => "met",
-            AtLeast(least) if measured >= least => "met",
-            AtMost(_) | AtLeast(_) => "missed",
-        };
-        println!("{:<68} {limit:>14} {measured:>10.2} {verdict}", budget.what);
-    }
-}
-
-struct Rows<'a> {
-    rows: &'a [Row],
-    /// The largest number of threads.
-    all: usize,
-}
-
-impl Rows<'_> {
-    fn find(&self, case: &str, subject: &str, is: impl Fn(&Row) -> bool) -> Option<&Row> {
-        let mut rows = self.rows.iter();
-        rows.find(|row| row.case == case && row.subject == subject && is(row))
-    }
-
-    fn row(&self, case: &str, subject: &str, threads: usize) -> Option<&Row> {
-        self.find(case, subject, |row| row.threads == Some(threads))
-    }
-
-    fn ns(&self, case: &str, subject: &str, threads: usize) -> Option<f64> {
-        let row = self.row(case, subject, threads)?;
-        // Threads that took turns say nothing about contention.
-        let tells = threads == 1 || row.quiet == Some(true);
-        row.ns_median.filter(|_| tells)
-    }
-
-    /// What is above the bare service.
-    fn own(&self, case: &str, subject: &str, threads: usize) -> Option<f64> {
-        Some(self.ns(case, subject, threads)? - self.ns(case, "bare", threads)?)
-    }
-
-    fn instructions(&self, case: &str, subject: &str) -> Option<f64> {
-        let row = self.find(case, subject, |row| row.instructions.is_some())?;
-        Some(row.instructions? as f64)
-    }
-
-    fn allocs(&self, case: &str, subject: &str) -> Option<f64> {
-        self.find(case, subject, |row| row.allocs.is_some())?.allocs
-    }
-
-    fn idle_bytes(&self, case: &str, instances: usize) -> Option<f64> {
-        let row = self.find(case, OURS, |row| row.instances == Some(instances))?;
-        Some(row.idle_bytes? as f64)
+pub(crate) fn print(rows: &Rows<'_>) {
+    println!("\n{:<68} {:>10} {:>10}", "budget", "limit", "measured");
+    for Verdict {
+        what,
+        limit,
+        measured,
+        met,
+    } in judge(rows)
+    {
+        let verdict = if met { "met" } else { "missed" };
+        match measured {
+            Some(measured) => println!("{what:<68} {limit:>10} {measured:>10.2} {verdict}"),
+            None => println!("{what:<68} {limit:>10} {:>10}", "-"),
+        }
     }
 }

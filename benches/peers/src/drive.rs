@@ -4,13 +4,13 @@ use std::{
     future::Future,
     hint::black_box,
     pin::{Pin, pin},
-    sync::Arc,
-    task::{Context, Poll, Wake, Waker},
-    thread::{self, Thread},
-    time::Duration,
+    sync::atomic::{Ordering, fence},
+    task::{Context, Poll},
 };
 
 use tower::Service;
+
+use crate::task::{self, Task};
 
 /// Some calls, one after the other.
 #[derive(Clone, Copy, Debug)]
@@ -25,14 +25,20 @@ pub(crate) struct Batch {
 /// The loop is inside, so that a call is neither indirect nor boxed.
 pub(crate) type Caller = Box<dyn FnMut(Batch) -> u32 + Send>;
 
-/// Together a bound on what a subject that forgets to wake somebody can take.
+/// With the longest sleep of a [`Task`], a bound on what a subject that forgets to wake it can take.
 const MOST_POLLS: u32 = 100;
-const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 
 /// What callgrind counts.
 #[inline(never)]
 pub(crate) fn measured(caller: &mut Caller, batch: Batch) -> u32 {
     caller(batch)
+}
+
+/// The same, without counting allocations, which would make them dearer for those who allocate.
+pub(crate) fn uncounted(caller: &mut Caller, batch: Batch) -> u32 {
+    let mut answered = 0;
+    allocation_counter::opt_out(|| answered = measured(caller, batch));
+    answered
 }
 
 /// Calls a Tower service: makes it ready, calls it, polls the answer.
@@ -41,18 +47,18 @@ where
     S: Service<u32, Response = u32> + Send + 'static,
 {
     Box::new(move |batch| {
-        let waker = parking_waker();
-        let mut cx = Context::from_waker(&waker);
-        let mut answered = 0;
-        for number in 0..batch.calls {
-            work(batch.pause);
-            if !is_ready(&mut service, &mut cx) {
-                continue;
+        task::with(|task, cx| {
+            let mut answered = 0;
+            for number in 0..batch.calls {
+                work(batch.pause);
+                if !is_ready(&mut service, cx, task) {
+                    continue;
+                }
+                let future = pin!(service.call(black_box(number)));
+                answered += u32::from(is_answered(finish(future, cx, task), number));
             }
-            let future = pin!(service.call(black_box(number)));
-            answered += u32::from(is_answered(finish(future, &mut cx), number));
-        }
-        answered
+            answered
+        })
     })
 }
 
@@ -63,15 +69,15 @@ where
     F: Future<Output = Result<u32, E>>,
 {
     Box::new(move |batch| {
-        let waker = parking_waker();
-        let mut cx = Context::from_waker(&waker);
-        let mut answered = 0;
-        for number in 0..batch.calls {
-            work(batch.pause);
-            let future = pin!(call(black_box(number)));
-            answered += u32::from(is_answered(finish(future, &mut cx), number));
-        }
-        answered
+        task::with(|task, cx| {
+            let mut answered = 0;
+            for number in 0..batch.calls {
+                work(batch.pause);
+                let future = pin!(call(black_box(number)));
+                answered += u32::from(is_answered(finish(future, cx, task), number));
+            }
+            answered
+        })
     })
 }
 
@@ -90,35 +96,58 @@ where
     })
 }
 
-/// Private work: additions and multiplications that each wait for the one before.
+/// Calls through any of the callers, in an order that no cache can foresee.
+pub(crate) fn any_of(mut callers: Vec<Caller>, seed: u64) -> Caller {
+    let mut state = seed;
+    Box::new(move |batch| {
+        let one = Batch { calls: 1, ..batch };
+        let mut answered = 0;
+        for _ in 0..batch.calls {
+            // Knuth's generator: its upper half is random enough, and it costs a nanosecond.
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let place = ((state >> 32) * callers.len() as u64) >> 32;
+            answered += callers[place as usize](one);
+        }
+        answered
+    })
+}
+
+/// Private work: steps that each wait for the one before. The fences keep a core from doing most of a
+/// call behind that waiting, or part of the work behind the call: what both take together would then say
+/// little about either.
 #[inline(always)]
 pub(crate) fn work(steps: u32) {
     if steps > 0 {
+        fence(Ordering::SeqCst);
         let mut value = black_box(1_u64);
         for _ in 0..steps {
-            value = black_box(value.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1));
+            value = value.rotate_left(7).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         }
+        black_box(value);
+        fence(Ordering::SeqCst);
     }
 }
 
 #[inline(always)]
-fn is_ready<S: Service<u32>>(service: &mut S, cx: &mut Context<'_>) -> bool {
+fn is_ready<S: Service<u32>>(service: &mut S, cx: &mut Context<'_>, task: &Task) -> bool {
     for _ in 0..MOST_POLLS {
         match service.poll_ready(cx) {
             Poll::Ready(answer) => return answer.is_ok(),
-            Poll::Pending => thread::park_timeout(LONGEST_SLEEP),
+            Poll::Pending => task.wait(),
         }
     }
     panic!("never became ready");
 }
 
-/// Polls until ready. The thread sleeps in between, as a task would; a spurious wake-up polls once more.
+/// Polls until ready.
 #[inline(always)]
-fn finish<F: Future>(mut future: Pin<&mut F>, cx: &mut Context<'_>) -> F::Output {
+fn finish<F: Future>(mut future: Pin<&mut F>, cx: &mut Context<'_>, task: &Task) -> F::Output {
     for _ in 0..MOST_POLLS {
         match future.as_mut().poll(cx) {
             Poll::Ready(output) => return output,
-            Poll::Pending => thread::park_timeout(LONGEST_SLEEP),
+            Poll::Pending => task.wait(),
         }
     }
     panic!("never answered");
@@ -127,20 +156,4 @@ fn finish<F: Future>(mut future: Pin<&mut F>, cx: &mut Context<'_>) -> F::Output
 #[inline(always)]
 fn is_answered<E>(answer: Result<u32, E>, number: u32) -> bool {
     matches!(black_box(answer), Ok(response) if response == number)
-}
-
-fn parking_waker() -> Waker {
-    Waker::from(Arc::new(Parked(thread::current())))
-}
-
-struct Parked(Thread);
-
-impl Wake for Parked {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.unpark();
-    }
 }

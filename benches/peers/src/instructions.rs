@@ -4,7 +4,7 @@ use std::{env, process::Command};
 
 use crate::{
     case::Case,
-    drive::{Batch, measured},
+    drive::{Batch, uncounted},
     subject::{self, Answer, Effort},
 };
 
@@ -47,7 +47,7 @@ pub(crate) fn run(case: Case, name: &str, calls: u32) -> Result<(), String> {
         .iter()
         .find(|subject| subject.name() == name)
         .ok_or("unknown subject")?;
-    let Answer::Ready(prepared) = subject.prepare(case, Effort::Counted) else {
+    let Answer::Ready(prepared) = subject::prepare(subject.as_ref(), case, Effort::Counted) else {
         return Err("cannot do this".to_owned());
     };
     let mut caller = prepared.caller();
@@ -56,6 +56,6 @@ pub(crate) fn run(case: Case, name: &str, calls: u32) -> Result<(), String> {
         calls: 100,
         pause: 0,
     });
-    measured(&mut caller, Batch { calls, pause: 0 });
+    uncounted(&mut caller, Batch { calls, pause: 0 });
     Ok(())
 }

@@ -7,37 +7,59 @@ use std::{env, process::ExitCode, thread};
 use crate::{
     args::{Command, Options},
     case::Case,
-    measure::Contender,
+    course::Course,
     memory::Table,
-    report::Row,
-    subject::{Answer, Effort, Subject},
+    rows::{Row, Rows},
+    subject::Subject,
 };
 
 mod args;
 mod backend;
 mod budgets;
 mod case;
+mod course;
 mod drive;
 mod instructions;
+mod machine;
 mod measure;
 mod memory;
 mod report;
 mod round;
+mod rows;
 mod subject;
 mod subjects;
+mod tables;
+mod task;
 
 fn main() -> ExitCode {
-    let done = args::parse(env::args().skip(1)).and_then(perform);
+    let done = args::parse(env::args().skip(1))
+        .map_err(|error| format!("{error}\n\n{}", args::HELP))
+        .and_then(perform);
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}\n\n{}", args::HELP);
+            eprintln!("{error}");
             ExitCode::FAILURE
         }
     }
 }
 
 fn perform(command: Command) -> Result<(), String> {
+    match command {
+        Command::Help => println!("{}", args::HELP),
+        Command::List => list(),
+        Command::Tables { from, pages, mode } => return tables::update(&from, &pages, mode),
+        Command::Count {
+            case,
+            subject,
+            calls,
+        } => return in_runtime(|| instructions::run(case, &subject, calls)),
+        Command::Run(options) => return in_runtime(|| run(&options)),
+    }
+    Ok(())
+}
+
+fn in_runtime(act: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
     // One worker, asleep in the timer's driver: timers are driven, and all calls are made by threads
     // of our own.
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -46,17 +68,7 @@ fn perform(command: Command) -> Result<(), String> {
         .build()
         .map_err(|error| error.to_string())?;
     let _entered = runtime.enter();
-    match command {
-        Command::Help => println!("{}", args::HELP),
-        Command::List => list(),
-        Command::Count {
-            case,
-            subject,
-            calls,
-        } => return instructions::run(case, &subject, calls),
-        Command::Run(options) => return run(&options),
-    }
-    Ok(())
+    act()
 }
 
 fn list() {
@@ -76,95 +88,28 @@ fn run(options: &Options) -> Result<(), String> {
         .filter(|subject| subject.name() == "bare" || options.has_subject(subject.name()))
         .collect();
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    let mut rows = Vec::new();
-    let cases = Case::ALL
-        .iter()
-        .filter(|case| options.has_case(case.name()));
-    for case in cases {
-        rows.extend(run_case(*case, options, &subjects, threads));
+    let mut rows = machine::describe(options.effort);
+    let cases = Case::ALL.iter().copied();
+    let mut courses: Vec<Course> = cases
+        .filter(|case| options.has_case(case.name()))
+        .map(|case| Course::new(case, threads))
+        .collect();
+    let passes = measure::passes(options.effort);
+    for pass in 1..=passes {
+        eprintln!("pass {pass} of {passes}");
+        for course in &mut courses {
+            course.pass(options, &subjects);
+        }
     }
+    rows.extend(courses.into_iter().flat_map(Course::finish));
     if options.has_case("memory") {
         rows.extend(run_memory(options, &subjects, threads));
     }
-    budgets::print(&rows);
+    budgets::print(&Rows::new(&rows));
     match &options.json {
-        Some(path) => report::write(&rows, path).map_err(|error| error.to_string()),
+        Some(path) => rows::write(&rows, path),
         None => Ok(()),
     }
-}
-
-fn run_case(
-    case: Case,
-    options: &Options,
-    subjects: &[Box<dyn Subject>],
-    all_threads: usize,
-) -> Vec<Row> {
-    report::print_heading(case.name());
-    let (mut contenders, mut rows) = prepared(case, options.effort, subjects);
-    let counted: Vec<(f64, Option<u64>)> = contenders
-        .iter()
-        .map(|contender| {
-            let counted = || instructions::of(case, contender.subject.name());
-            let instructions = options.instructions.then(counted).flatten();
-            (measure::allocations(&contender.prepared), instructions)
-        })
-        .collect();
-    let mut numbers = vec![1];
-    if all_threads > 1 {
-        numbers.push(all_threads);
-    }
-    for threads in numbers {
-        let nanos = measure::measure(case, options.effort, &mut contenders, threads);
-        for (place, contender) in contenders.iter().enumerate() {
-            rows.push(Row {
-                threads: Some(threads),
-                ns_median: Some(rounded(nanos[place].median)),
-                ns_min: Some(rounded(nanos[place].min)),
-                // The bare service comes first.
-                ratio: Some(rounded(nanos[place].median / nanos[0].median)),
-                allocs: Some(counted[place].0),
-                instructions: counted[place].1.filter(|_| threads == 1),
-                quiet: Some(nanos[place].quiet),
-                note: note(contender, nanos[place].quiet),
-                ..row(case.name(), contender.subject)
-            });
-        }
-    }
-    rows.iter().for_each(report::print);
-    rows
-}
-
-fn note(contender: &Contender<'_>, quiet: bool) -> Option<String> {
-    let busy = (!quiet).then(|| "(few undisturbed rounds)".to_owned());
-    let notes: Vec<String> = contender
-        .prepared
-        .note
-        .iter()
-        .cloned()
-        .chain(busy)
-        .collect();
-    (!notes.is_empty()).then(|| notes.join(" "))
-}
-
-/// Prepares all who can; there is a row for each who cannot.
-fn prepared(
-    case: Case,
-    effort: Effort,
-    subjects: &[Box<dyn Subject>],
-) -> (Vec<Contender<'_>>, Vec<Row>) {
-    let (mut contenders, mut rows) = (Vec::new(), Vec::new());
-    for subject in subjects {
-        let subject = subject.as_ref();
-        match subject.prepare(case, effort) {
-            Answer::Ready(prepared) => contenders.push(Contender { subject, prepared }),
-            Answer::Cannot(why) => rows.push(Row {
-                note: Some(why.to_owned()),
-                ..row(case.name(), subject)
-            }),
-            Answer::NotAsked => {}
-        }
-    }
-    (contenders, rows)
 }
 
 fn run_memory(options: &Options, subjects: &[Box<dyn Subject>], threads: usize) -> Vec<Row> {
@@ -174,7 +119,7 @@ fn run_memory(options: &Options, subjects: &[Box<dyn Subject>], threads: usize) 
         // Nothing around the backend takes nothing.
         for subject in subjects.iter().filter(|subject| subject.name() != "bare") {
             let subject = subject.as_ref();
-            let most = memory::most(subject.name(), options.effort);
+            let most = subject::most_instances(subject.name(), options.effort);
             for count in counts.iter().copied().filter(|count| *count <= most) {
                 let Some(bytes) = memory::of(subject, case, options.effort, count, threads) else {
                     continue;
@@ -184,7 +129,7 @@ fn run_memory(options: &Options, subjects: &[Box<dyn Subject>], threads: usize) 
                     inline_bytes: Some(bytes.inline),
                     idle_bytes: Some(bytes.idle),
                     busy_bytes: Some(bytes.busy),
-                    ..row(name, subject)
+                    ..Row::new(name, subject.name())
                 };
                 report::print_memory(&row);
                 rows.push(row);
@@ -192,16 +137,4 @@ fn run_memory(options: &Options, subjects: &[Box<dyn Subject>], threads: usize) 
         }
     }
     rows
-}
-
-fn row(case: &str, subject: &dyn Subject) -> Row {
-    Row {
-        case: case.to_owned(),
-        subject: subject.name().to_owned(),
-        ..Row::default()
-    }
-}
-
-fn rounded(number: f64) -> f64 {
-    (100.0 * number).round() / 100.0
 }

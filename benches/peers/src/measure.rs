@@ -6,8 +6,8 @@ use std::{
 };
 
 use crate::{
-    case::Case,
-    drive::{Batch, measured, work},
+    case::{Answered, Case},
+    drive::{Batch, Caller, measured, work},
     round::{Round, round},
     subject::{Answer, Effort, Prepared, Subject},
 };
@@ -27,7 +27,7 @@ pub(crate) struct Contender<'a> {
     pub(crate) prepared: Prepared,
 }
 
-/// How many rounds of what length.
+/// How many rounds of what length in a pass.
 #[derive(Clone, Copy, Debug)]
 struct Plan {
     /// Rounds that nothing disturbed, and rounds in all.
@@ -38,8 +38,18 @@ struct Plan {
     longest: Duration,
 }
 
+/// How many undisturbed rounds a pass wants.
+const WANTED: usize = 7;
 /// So many rounds there are in any case.
 const FEWEST: usize = 3;
+
+/// Returns how often all cases are gone through.
+pub(crate) const fn passes(effort: Effort) -> usize {
+    match effort {
+        Effort::Full => 3,
+        Effort::Quick | Effort::Counted => 1,
+    }
+}
 
 impl Plan {
     /// Rounds are shorter than what a scheduler gives a thread at a time, so that also on a busy machine
@@ -47,13 +57,13 @@ impl Plan {
     const fn of(effort: Effort, threads: usize) -> Self {
         let alone = threads == 1;
         let length = Duration::from_micros(if alone { 2_000 } else { 300 });
-        let (wanted, longest) = match effort {
-            Effort::Full => (21, Duration::from_secs(10)),
-            Effort::Quick | Effort::Counted => (7, Duration::from_secs(1)),
+        let longest = match effort {
+            Effort::Full => Duration::from_secs(3),
+            Effort::Quick | Effort::Counted => Duration::from_secs(1),
         };
         Self {
-            wanted,
-            most: wanted * if alone { 2 } else { 6 },
+            wanted: WANTED,
+            most: WANTED * if alone { 2 } else { 6 },
             length,
             longest,
         }
@@ -63,41 +73,74 @@ impl Plan {
 /// A bound for what a fast subject may do in a round.
 const MOST_CALLS: u32 = 10_000_000;
 
-/// Measures all contenders of a case on so many threads.
+/// Lets all contenders of a case go through a pass, on so many threads.
 pub(crate) fn measure(
     case: Case,
     effort: Effort,
     contenders: &mut [Contender<'_>],
     threads: usize,
-) -> Vec<Nanos> {
+) -> Vec<Vec<Round>> {
     let plan = Plan::of(effort, threads);
     let pause = steps(case.pause());
-    let batches: Vec<Batch> = contenders
-        .iter()
-        .map(|contender| calibrated(case, &contender.prepared, threads, plan, pause))
+    let mut entrants: Vec<Entrant<'_, '_>> = contenders
+        .iter_mut()
+        .map(|contender| Entrant::new(case, contender, threads, plan, pause))
         .collect();
-    let mut rounds = vec![Vec::new(); contenders.len()];
     let start = Instant::now();
     for number in 0..plan.most {
-        for (place, contender) in contenders.iter_mut().enumerate() {
-            if case.is_fresh_each_round()
-                && let Answer::Ready(fresh) = contender.subject.prepare(case, effort)
-            {
-                contender.prepared = fresh;
-            }
-            rounds[place].push(round(case, &contender.prepared, threads, batches[place]));
+        for entrant in &mut entrants {
+            entrant.take_a_turn(case, effort);
         }
-        let enough = rounds
+        let enough = entrants
             .iter()
-            .all(|rounds| quiet(rounds).count() >= plan.wanted);
+            .all(|entrant| quiet(&entrant.rounds).count() >= plan.wanted);
         if enough || number + 1 >= FEWEST && start.elapsed() > plan.longest {
             break;
         }
     }
-    rounds
-        .iter()
-        .map(|rounds| summary(rounds, plan.wanted))
-        .collect()
+    entrants.into_iter().map(|entrant| entrant.rounds).collect()
+}
+
+/// A contender, and what it has shown on so many threads.
+struct Entrant<'a, 'b> {
+    contender: &'a mut Contender<'b>,
+    /// One a thread, the same in all rounds, since it takes long to clone where there are many
+    /// instances.
+    callers: Vec<Caller>,
+    batch: Batch,
+    rounds: Vec<Round>,
+}
+
+impl<'a, 'b> Entrant<'a, 'b> {
+    fn new(
+        case: Case,
+        contender: &'a mut Contender<'b>,
+        threads: usize,
+        plan: Plan,
+        pause: u32,
+    ) -> Self {
+        let mut callers = contender.prepared.callers(threads);
+        let expected = contender.prepared.answered(case);
+        let batch = calibrated(case, expected, &mut callers, plan, pause);
+        Self {
+            contender,
+            callers,
+            batch,
+            rounds: Vec::new(),
+        }
+    }
+
+    fn take_a_turn(&mut self, case: Case, effort: Effort) {
+        if case.is_fresh_each_round()
+            && let Answer::Ready(fresh) = self.contender.subject.prepare(case, effort)
+        {
+            self.callers = fresh.callers(self.callers.len());
+            self.contender.prepared = fresh;
+        }
+        let expected = self.contender.prepared.answered(case);
+        let round = round(expected, &mut self.callers, self.batch);
+        self.rounds.push(round);
+    }
 }
 
 fn quiet(rounds: &[Round]) -> impl Iterator<Item = f64> {
@@ -105,10 +148,10 @@ fn quiet(rounds: &[Round]) -> impl Iterator<Item = f64> {
     quiet.map(|round| round.nanos)
 }
 
-/// Sums up the quiet rounds, or all where there are too few.
-fn summary(rounds: &[Round], wanted: usize) -> Nanos {
+/// Sums up the quiet rounds of all passes, or all rounds where there are too few.
+pub(crate) fn summary(rounds: &[Round]) -> Nanos {
     let mut nanos: Vec<f64> = quiet(rounds).collect();
-    let is_quiet = nanos.len() > wanted / 3;
+    let is_quiet = nanos.len() > WANTED / 3;
     if !is_quiet {
         nanos = rounds.iter().map(|round| round.nanos).collect();
     }
@@ -121,14 +164,20 @@ fn summary(rounds: &[Round], wanted: usize) -> Nanos {
 }
 
 /// Finds out how many calls take as long as a round should.
-fn calibrated(case: Case, prepared: &Prepared, threads: usize, plan: Plan, pause: u32) -> Batch {
+fn calibrated(
+    case: Case,
+    expected: Answered,
+    callers: &mut [Caller],
+    plan: Plan,
+    pause: u32,
+) -> Batch {
     let mut batch = Batch { calls: 10, pause };
     if let Some(calls) = case.most_calls() {
         batch.calls = calls;
         return batch;
     }
     while batch.calls < MOST_CALLS {
-        let nanos = round(case, prepared, threads, batch).nanos * f64::from(batch.calls);
+        let nanos = round(expected, callers, batch).nanos * f64::from(batch.calls);
         if nanos > plan.length.as_nanos() as f64 / 2.0 {
             break;
         }
@@ -163,12 +212,13 @@ fn steps(pause: Duration) -> u32 {
         return 0;
     }
     let nanos = NANOS.get_or_init(|| {
+        // Short, so that some are left alone on a busy machine.
         let once = |_| {
             let start = Instant::now();
-            work(100_000);
-            start.elapsed().as_nanos() as f64 / 100_000.0
+            work(10_000);
+            start.elapsed().as_nanos() as f64 / 10_000.0
         };
-        (0..10).map(once).fold(f64::INFINITY, f64::min)
+        (0..100).map(once).fold(f64::INFINITY, f64::min)
     });
     (pause.as_nanos() as f64 / nanos) as u32
 }

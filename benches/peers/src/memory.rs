@@ -50,16 +50,6 @@ pub(crate) struct Bytes {
     pub(crate) busy: i64,
 }
 
-/// Returns the largest number of instances for a subject. A quick run builds very many only where there
-/// is a budget for them.
-pub(crate) fn most(subject: &str, effort: Effort) -> usize {
-    if effort == Effort::Full || subject == "portcullis" {
-        usize::MAX
-    } else {
-        1_000
-    }
-}
-
 /// Returns what each of `count` instances takes.
 pub(crate) fn of(
     subject: &dyn Subject,

@@ -1,50 +1,6 @@
-//! Rows, as JSON and as a table.
+//! Rows, for a person who waits for them.
 
-use std::{fs, io, path::Path};
-
-use serde::Serialize;
-
-/// One line of the result. Which numbers it has depends on what it is about.
-#[derive(Clone, Debug, Default, Serialize)]
-pub(crate) struct Row {
-    pub(crate) case: String,
-    pub(crate) subject: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) threads: Option<usize>,
-    /// Nanoseconds per call and thread.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) ns_median: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) ns_min: Option<f64>,
-    /// Whether enough rounds were left alone by the rest of the machine. If not, several threads did
-    /// not really run at the same time, and look better than they are.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) quiet: Option<bool>,
-    /// Medians, to the bare service on as many threads.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) ratio: Option<f64>,
-    /// Per call.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) allocs: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) instructions: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) instances: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) inline_bytes: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) idle_bytes: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) busy_bytes: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) note: Option<String>,
-}
-
-/// Writes one JSON array, a row on each line.
-pub(crate) fn write(rows: &[Row], path: &Path) -> io::Result<()> {
-    let lines: Result<Vec<String>, _> = rows.iter().map(serde_json::to_string).collect();
-    fs::write(path, format!("[\n{}\n]\n", lines?.join(",\n")))
-}
+use crate::rows::Row;
 
 /// Prints the heading of a case.
 pub(crate) fn print_heading(case: &str) {
@@ -58,12 +14,16 @@ pub(crate) fn print_heading(case: &str) {
 /// Prints a row of a case.
 pub(crate) fn print(row: &Row) {
     let note = row.note.as_deref().unwrap_or("");
+    let disturbed = match row.quiet {
+        Some(false) => "(few undisturbed rounds)",
+        Some(true) | None => "",
+    };
     let Some(median) = row.ns_median else {
         println!("    {:<22} {:>7} {note}", row.subject, "-");
         return;
     };
     println!(
-        "    {:<22} {:>7} {:>10} {:>10} {:>8} {:>7} {:>7} {note}",
+        "    {:<22} {:>7} {:>10} {:>10} {:>8} {:>7} {:>7} {note}{disturbed}",
         row.subject,
         shown(row.threads),
         fixed(Some(median)),

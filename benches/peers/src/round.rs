@@ -11,9 +11,8 @@ use std::{
 use tokio::runtime::Handle;
 
 use crate::{
-    case::{Answered, Case},
-    drive::{Batch, Caller, measured},
-    subject::Prepared,
+    case::Answered,
+    drive::{Batch, Caller, measured, uncounted},
 };
 
 /// What came of a round.
@@ -39,13 +38,11 @@ impl Lap {
     }
 }
 
-/// Makes a batch of calls on each thread.
-pub(crate) fn round(case: Case, prepared: &Prepared, threads: usize, batch: Batch) -> Round {
-    let expected = prepared.answered(case);
-    let laps = if threads == 1 {
-        vec![lap(expected, &mut prepared.caller(), batch, || {})]
-    } else {
-        side_by_side(expected, prepared, threads, batch)
+/// Makes a batch of calls through each caller, on a thread of its own if there are several.
+pub(crate) fn round(expected: Answered, callers: &mut [Caller], batch: Batch) -> Round {
+    let laps = match callers {
+        [caller] => vec![lap(expected, caller, batch, || {})],
+        _ => side_by_side(expected, callers, batch),
     };
     let nanos = laps.iter().map(Lap::nanos).sum::<f64>() / laps.len() as f64;
     Round {
@@ -54,18 +51,18 @@ pub(crate) fn round(case: Case, prepared: &Prepared, threads: usize, batch: Batc
     }
 }
 
-fn side_by_side(expected: Answered, prepared: &Prepared, threads: usize, batch: Batch) -> Vec<Lap> {
+fn side_by_side(expected: Answered, callers: &mut [Caller], batch: Batch) -> Vec<Lap> {
     let arrived = AtomicUsize::new(0);
+    let threads = callers.len();
     let runtime = Handle::current();
-    let callers: Vec<Caller> = (0..threads).map(|_| prepared.caller()).collect();
     let cores = core_affinity::get_core_ids().unwrap_or_default();
-    let run = &|place: usize, mut caller: Caller| {
+    let run = &|place: usize, caller: &mut Caller| {
         let _entered = runtime.enter();
         // Where others use the machine too, threads that are free to move end up on one core.
         if let Some(core) = cores.get(place) {
             core_affinity::set_for_current(*core);
         }
-        lap(expected, &mut caller, batch, || {
+        lap(expected, caller, batch, || {
             // Not a barrier that sleeps: whoever is woken by one starts when the others are done.
             arrived.fetch_add(1, Ordering::AcqRel);
             while arrived.load(Ordering::Acquire) < threads {
@@ -75,7 +72,7 @@ fn side_by_side(expected: Answered, prepared: &Prepared, threads: usize, batch: 
     };
     thread::scope(|scope| {
         let running: Vec<_> = callers
-            .into_iter()
+            .iter_mut()
             .enumerate()
             .map(|(place, caller)| scope.spawn(move || run(place, caller)))
             .collect();
@@ -95,7 +92,7 @@ fn lap(expected: Answered, caller: &mut Caller, batch: Batch, meet: impl FnOnce(
     let waited = waited_ns();
     meet();
     let start = Instant::now();
-    let answered = measured(caller, batch);
+    let answered = uncounted(caller, batch);
     let end = Instant::now();
     assert!(
         expected.is(answered, batch.calls),

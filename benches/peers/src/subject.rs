@@ -4,6 +4,7 @@ use std::{
     any::Any,
     future::Future,
     pin::pin,
+    sync::atomic::{AtomicU64, Ordering},
     task::{Context, Waker},
     time::Duration,
 };
@@ -90,6 +91,18 @@ impl Prepared {
         Self::new(move || drive::service(service.clone()))
     }
 
+    /// Is called through any of the instances, a different one each time.
+    fn any_of(instances: Vec<Self>) -> Self {
+        let guards = instances.iter().all(|instance| instance.guards);
+        let seeds = AtomicU64::new(1);
+        let prepared = Self::new(move || {
+            let callers = instances.iter().map(Self::caller).collect();
+            // Threads that went in step would all be at the same instance.
+            drive::any_of(callers, seeds.fetch_add(1, Ordering::Relaxed))
+        });
+        Self { guards, ..prepared }
+    }
+
     pub(crate) fn keeping(mut self, kept: impl Any) -> Self {
         self.kept.push(Box::new(kept));
         self
@@ -119,6 +132,11 @@ impl Prepared {
         (self.make)()
     }
 
+    /// Returns a caller for each thread.
+    pub(crate) fn callers(&self, threads: usize) -> Vec<Caller> {
+        (0..threads).map(|_| self.caller()).collect()
+    }
+
     /// Makes so many calls.
     pub(crate) fn filled(self, calls: u32) -> Self {
         self.caller()(Batch { calls, pause: 0 });
@@ -129,6 +147,41 @@ impl Prepared {
     pub(crate) fn inline_bytes(&self) -> usize {
         size_of_val(&*self.make)
     }
+}
+
+/// Returns the largest number of instances of a subject. A quick run makes very many only of ours, for
+/// which there are budgets.
+pub(crate) fn most_instances(subject: &str, effort: Effort) -> usize {
+    if effort == Effort::Full || matches!(subject, "bare" | "portcullis") {
+        usize::MAX
+    } else {
+        1_000
+    }
+}
+
+/// Prepares what a case asks for, which may be many instances.
+pub(crate) fn prepare(subject: &dyn Subject, case: Case, effort: Effort) -> Answer {
+    let Some(keys) = case.keys() else {
+        return subject.prepare(case, effort);
+    };
+    // Instructions are the same for any number.
+    let keys = match effort {
+        Effort::Counted => keys.min(100),
+        Effort::Quick | Effort::Full => keys,
+    };
+    let most = most_instances(subject.name(), effort);
+    let mut instances = Vec::with_capacity(keys);
+    for _ in 0..keys {
+        match subject.prepare(case, effort) {
+            Answer::Ready(_) if instances.len() == most => {
+                return Answer::Cannot("so many instances only in a full run");
+            }
+            // What a first call sets up is not to be measured.
+            Answer::Ready(prepared) => instances.push(prepared.filled(1)),
+            other => return other,
+        }
+    }
+    Answer::Ready(Prepared::any_of(instances))
 }
 
 /// Starts a call that never ends, to hold a permit.

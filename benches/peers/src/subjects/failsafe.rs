@@ -60,7 +60,7 @@ impl Subject for Sync {
 
 fn cannot(case: Case) -> Option<Answer> {
     match (case.part(), case) {
-        (Part::Floor, _) => Some(Answer::NotAsked),
+        (Part::Floor | Part::Buckets, _) => Some(Answer::NotAsked),
         (_, Case::BreakerLatency) => Some(Answer::Cannot("does not look at latency")),
         (_, Case::BreakerNoClock | Case::BreakerNoClockSpaced) => {
             Some(Answer::Cannot("its rate always reads the clock"))

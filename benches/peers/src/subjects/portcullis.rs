@@ -25,7 +25,7 @@ use tower::{Layer, Service};
 
 use crate::{
     backend::{Down, Echo, FALLBACK, Failed, Later, NineOfTen, Scripted},
-    case::{Case, Part},
+    case::{Answered, Case, Part},
     subject::{
         Answer, CALLS, Effort, LIMIT, MINIMUM, OPEN, Prepared, RATE, Subject, TIMEOUT, WINDOW,
         stuck,
@@ -42,7 +42,7 @@ impl Subject for Portcullis {
     fn prepare(&self, case: Case, _: Effort) -> Answer {
         Answer::Ready(match case.part() {
             Part::Floor => return Answer::NotAsked,
-            Part::Breaker => with_breaker(case),
+            Part::Breaker | Part::Buckets => with_breaker(case),
             Part::Bulkhead => with_bulkhead(case),
             Part::Timeout => match case {
                 Case::TimeoutPending => Prepared::service(timeout(Later)),
@@ -114,7 +114,11 @@ fn filled(case: Case, rate: u32) -> CircuitBreaker {
             })
         })
     };
-    let breaker = on_clock(settings(), clock);
+    let settings = match case.buckets() {
+        Some(buckets) => settings().buckets(buckets),
+        None => settings(),
+    };
+    let breaker = on_clock(settings, clock);
     let step = Duration::from_secs(1) / rate;
     for _ in 0..10 * rate {
         time.fetch_add(step.as_nanos() as u64, Ordering::Relaxed);
@@ -126,8 +130,8 @@ fn filled(case: Case, rate: u32) -> CircuitBreaker {
 
 fn with_breaker(case: Case) -> Prepared {
     let layer = breaker(case).layer();
-    match case {
-        Case::Breaker10pct => Prepared::service(layer.layer(NineOfTen)),
+    match case.answered() {
+        Answered::NineOfTen => Prepared::service(layer.layer(NineOfTen)),
         _ => Prepared::service(layer.layer(Echo)),
     }
 }

@@ -5,7 +5,7 @@ use portcullis::{bulkhead::Bulkhead, circuit_breaker::CircuitBreaker, outcome::O
 use super::portcullis::{breaker, limited};
 use crate::{
     backend::Failed,
-    case::{Case, Part},
+    case::{Answered, Case, Part},
     drive::{self, Caller},
     subject::{Answer, Effort, LIMIT, Prepared, Subject},
 };
@@ -20,10 +20,10 @@ impl Subject for Core {
     fn prepare(&self, case: Case, _: Effort) -> Answer {
         Answer::Ready(match case.part() {
             Part::Floor => return Answer::NotAsked,
-            Part::Breaker => {
+            Part::Breaker | Part::Buckets => {
                 let breaker = breaker(case);
-                Prepared::new(move || match case {
-                    Case::Breaker10pct => through_breaker(breaker.clone(), one_of_ten),
+                Prepared::new(move || match case.answered() {
+                    Answered::NineOfTen => through_breaker(breaker.clone(), one_of_ten),
                     _ => through_breaker(breaker.clone(), Ok),
                 })
             }

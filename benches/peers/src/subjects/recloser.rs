@@ -55,7 +55,7 @@ impl Subject for Sync {
 
 fn cannot(case: Case) -> Option<Answer> {
     match case.part() {
-        Part::Floor => Some(Answer::NotAsked),
+        Part::Floor | Part::Buckets => Some(Answer::NotAsked),
         Part::Breaker if case.traffic().is_some() => Some(Answer::Cannot("has no window of time")),
         Part::Breaker if case == Case::BreakerLatency => {
             Some(Answer::Cannot("does not look at latency"))

@@ -33,7 +33,7 @@ impl Subject for Seatbelt {
 
     fn prepare(&self, case: Case, _: Effort) -> Answer {
         Answer::Ready(match (case.part(), case) {
-            (Part::Floor, _) => return Answer::NotAsked,
+            (Part::Floor | Part::Buckets, _) => return Answer::NotAsked,
             (Part::Bulkhead, _) => return Answer::Cannot("has no bulkhead"),
             (_, Case::BreakerLatency) => return Answer::Cannot("does not look at latency"),
             (_, Case::BreakerNoClock | Case::BreakerNoClockSpaced) => {

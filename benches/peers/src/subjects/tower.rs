@@ -19,7 +19,7 @@ impl Subject for Tower {
 
     fn prepare(&self, case: Case, _: Effort) -> Answer {
         Answer::Ready(match case.part() {
-            Part::Floor => return Answer::NotAsked,
+            Part::Floor | Part::Buckets => return Answer::NotAsked,
             Part::Breaker => return Answer::Cannot("has no circuit breaker"),
             Part::Fallback => return Answer::Cannot("has no fallback"),
             Part::Bulkhead => with_bulkhead(case),

@@ -35,7 +35,7 @@ impl Subject for TowerResilience {
 
     fn prepare(&self, case: Case, effort: Effort) -> Answer {
         Answer::Ready(match (case.part(), case) {
-            (Part::Floor, _) => return Answer::NotAsked,
+            (Part::Floor | Part::Buckets, _) => return Answer::NotAsked,
             (_, Case::BreakerNoClock | Case::BreakerNoClockSpaced) => {
                 return Answer::Cannot("always reads the clock");
             }
@@ -71,9 +71,13 @@ fn with_breaker(case: Case, effort: Effort) -> Prepared {
     open_for(case, &handle);
     match case {
         Case::Breaker10pct => Prepared::service(layer.layer(NineOfTen)),
+        Case::BreakerOpen => Prepared::service(layer.layer(Echo)).noting(WAITS_WHILE_OPEN),
         _ => filled(Prepared::service(layer.layer(Echo)), case, effort),
     }
 }
+
+/// Its `poll_ready` tries its lock, and where that is taken comes back after a timer.
+const WAITS_WHILE_OPEN: &str = "where two calls meet, one sleeps for 1 ms";
 
 fn open_for(case: Case, handle: &CircuitBreakerHandle<DefaultClassifier>) {
     if matches!(case, Case::BreakerOpen | Case::StackOpen) {
@@ -144,6 +148,7 @@ fn with_stack(case: Case) -> Prepared {
         .layer(time_limiter());
     match case {
         Case::StackPending => Prepared::service(layers.service(Later)),
+        Case::StackOpen => Prepared::service(layers.service(Echo)).noting(WAITS_WHILE_OPEN),
         _ => Prepared::service(layers.service(Echo)),
     }
 }
