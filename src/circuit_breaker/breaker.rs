@@ -101,6 +101,7 @@ impl CircuitBreaker {
     }
 
     #[inline(always)]
+    #[expect(clippy::needless_pass_by_value, reason = "a permit is given back")]
     fn settle_over(
         &self,
         permit: CircuitPermit,

@@ -174,6 +174,6 @@ impl Timeline {
     }
 
     fn at(&self, position: u64) -> u64 {
-        position << self.format.count_bits | position % u64::from(self.buckets)
+        (position << self.format.count_bits) + position % u64::from(self.buckets)
     }
 }
