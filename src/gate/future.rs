@@ -87,3 +87,30 @@ impl<F, G: Host, T> fmt::Debug for ResponseFuture<F, G, T> {
         })
     }
 }
+
+#[cfg(all(test, not(portcullis_loom)))]
+mod tests {
+    use std::{convert::Infallible, future::Ready};
+
+    use super::*;
+    use crate::gate::GateLayer;
+
+    const WORD: usize = size_of::<usize>();
+
+    type Answer = Result<u64, Infallible>;
+    type Host<P> = GateLayer<P>;
+
+    /// A call carries its future from task to task, and a server has thousands of them: nothing may be in
+    /// one that is not needed.
+    #[test]
+    fn a_future_is_as_large_as_its_parts() {
+        // The host, the start, the wait, and whose code runs; and whether a permit is there.
+        assert_eq!(size_of::<Flight<Host<()>>>(), 4 * WORD + WORD);
+        let inner = size_of::<Ready<Answer>>();
+        let future = size_of::<ResponseFuture<Ready<Answer>, Host<()>, Answer>>();
+        assert_eq!(future, inner + size_of::<Flight<Host<()>>>());
+        // A future without a spare value for "refused" takes a word to say so.
+        let opaque = size_of::<ResponseFuture<Ready<u64>, Host<()>, Answer>>();
+        assert!(opaque <= size_of::<Ready<u64>>() + size_of::<Flight<Host<()>>>() + WORD);
+    }
+}
