@@ -171,6 +171,17 @@ impl<A, W, P: Policy> Host for FallbackLayer<A, W, P> {
     fn scope(&self) -> &Scope {
         &self.shared.scope
     }
+
+    // A fallback writes nothing while calls succeed, so it learns from the pipeline's window that threads meet.
+    #[inline(always)]
+    fn board(&self) -> Self {
+        let counts = self.shared.counts.as_ref();
+        Self {
+            shared: self
+                .shared
+                .board_where(|| counts.is_some_and(|counts| counts.is_spread())),
+        }
+    }
 }
 
 impl<A, W, P: Policy> Plan for FallbackLayer<A, W, P> {

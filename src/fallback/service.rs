@@ -59,6 +59,8 @@ where
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
         let kept = self.layer.answers().keep(&request);
-        ResponseFuture::new(self.inner.call(request), kept, self.layer.board())
+        // First, so that the inner future can be made in its place.
+        let layer = self.layer.board();
+        ResponseFuture::new(self.inner.call(request), kept, layer)
     }
 }
