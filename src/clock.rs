@@ -120,12 +120,17 @@ impl Clock {
             // All quanta clocks share one calibration, so scaled readings compare across clocks.
             Source::Counter(counter) => Tick(counter.delta_as_nanos(0, counter.raw())),
             Source::Tokio => {
-                let now = tokio::time::Instant::now();
-                Tick(nanos(now.saturating_duration_since(tokio_origin())))
+                Tick(nanos(tokio_now().saturating_duration_since(tokio_origin())))
             }
             Source::Custom(read) => read(),
         }
     }
+}
+
+/// Reads tokio's clock as tokio's timers do, for what is handed to them.
+#[inline]
+pub(crate) fn tokio_now() -> tokio::time::Instant {
+    tokio::time::Instant::now()
 }
 
 /// The origin of tokio's time for all clocks of the process, or their ticks would not compare.

@@ -78,7 +78,7 @@ impl<T> Striped<T> {
 }
 
 /// Returns one for each core, rounded up to a power of two.
-fn stripes() -> usize {
+pub(crate) fn stripes() -> usize {
     // Asked once: it reads files on Linux.
     static STRIPES: OnceLock<usize> = OnceLock::new();
     *STRIPES.get_or_init(|| {

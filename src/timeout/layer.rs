@@ -17,6 +17,14 @@ use crate::{
 pub trait Limit<Req> {
     /// Returns the limit of one call, or none if the call may take for ever.
     fn limit(&self, request: &Req) -> Option<Duration>;
+
+    /// Says whether the limit is the same for all calls, or one of a few, so that calls share timers: that
+    /// is cheaper than a timer for each call.
+    ///
+    /// By default it is not. Nothing but the cost depends on it.
+    fn repeats(&self) -> bool {
+        false
+    }
 }
 
 impl<F, Req> Limit<Req> for F
@@ -35,6 +43,10 @@ pub struct Constant(Duration);
 impl<Req> Limit<Req> for Constant {
     fn limit(&self, _: &Req) -> Option<Duration> {
         Some(self.0)
+    }
+
+    fn repeats(&self) -> bool {
+        true
     }
 }
 

@@ -80,9 +80,14 @@
 //!
 //! Dropping the response future drops the inner future and the timer; nothing else is held.
 
+mod deadlines;
+mod due;
 mod future;
 mod layer;
+mod lines;
+mod queue;
 mod service;
+mod timer;
 
 pub use self::{
     future::ResponseFuture,
