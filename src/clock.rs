@@ -119,9 +119,7 @@ impl Clock {
         match &self.0 {
             // All quanta clocks share one calibration, so scaled readings compare across clocks.
             Source::Counter(counter) => Tick(counter.delta_as_nanos(0, counter.raw())),
-            Source::Tokio => {
-                Tick(nanos(tokio_now().saturating_duration_since(tokio_origin())))
-            }
+            Source::Tokio => Tick(nanos(tokio_now().saturating_duration_since(tokio_origin()))),
             Source::Custom(read) => read(),
         }
     }

@@ -19,7 +19,7 @@ use std::{
 
 use super::{
     lines::{Lines, Turn},
-    queue::Place,
+    queue::{Call, Place},
     timer::Timer,
 };
 use crate::sync::Mutex;
@@ -60,7 +60,12 @@ impl<T: Timer> Deadlines<T> {
         let number = lines.draw();
         if let Some(calls) = lines.calls(runtime, limit) {
             // The time is read under the lock, or the order would not be that of the deadlines.
-            return Some(calls.push(number, T::now() + limit, waker));
+            let deadline = T::now() + limit;
+            return Some(calls.push(Call {
+                number,
+                deadline,
+                waker,
+            }));
         }
         let is_full = lines.is_full();
         drop(lines);
@@ -119,9 +124,10 @@ impl<T: Timer> Deadlines<T> {
     #[inline]
     pub(super) fn leave(&self, place: Place) {
         let mut lines = self.lines.lock();
-        let waker = lines.remove(place);
+        let gone = lines.remove(place);
         drop(lines);
-        drop(waker);
+        // With its waker.
+        drop(gone);
     }
 
     /// Takes the timer of a line, sees who is due, sets it for the next, and puts it back. Returns whether
@@ -135,7 +141,7 @@ impl<T: Timer> Deadlines<T> {
             let now = T::now_in(runtime).filter(|now| *now >= timer.deadline());
             let Some(now) = now else {
                 // All timers of a runtime that ends go off.
-                self.lose_timer(bell.line, woken);
+                self.lines.lock().lose_timer(bell.line, woken);
                 return false;
             };
             next = self.expire(bell.line, now, woken);
@@ -153,11 +159,14 @@ impl<T: Timer> Deadlines<T> {
                 let _ = timer.poll(&Waker::from(Arc::clone(bell)));
             }
         }));
-        if set.is_err() {
-            self.lose_timer(bell.line, woken);
-            return false;
+        let mut lines = self.lines.lock();
+        match set {
+            Ok(()) => lines.put_back(bell.line, timer),
+            Err(_) => {
+                lines.lose_timer(bell.line, woken);
+                false
+            }
         }
-        self.lines.lock().put_back(bell.line, timer)
     }
 
     /// Takes out who is due and returns when the next call is. There is no line any more if there is none.
@@ -171,14 +180,14 @@ impl<T: Timer> Deadlines<T> {
         }
     }
 
-    fn lose_timer(&self, line: u64, woken: &mut Vec<Waker>) {
-        let wakers = self.lines.lock().lose_timer(line);
-        woken.extend(wakers);
-    }
-
     #[cfg(test)]
     pub(super) fn waiting(&self, runtime: T::Runtime, limit: Duration) -> usize {
         self.lines.lock().waiting(runtime, limit)
+    }
+
+    #[cfg(all(test, portcullis_loom))]
+    pub(super) fn lines(&self) -> usize {
+        self.lines.lock().len()
     }
 }
 

@@ -45,12 +45,7 @@ impl Due {
     }
 
     #[inline]
-    fn set(
-        &mut self,
-        limit: Option<Duration>,
-        sharing: Sharing,
-        cx: &mut Context<'_>,
-    ) -> Poll<()> {
+    fn set(&mut self, limit: Option<Duration>, sharing: Sharing, cx: &mut Context<'_>) -> Poll<()> {
         *self = match limit {
             Some(Duration::ZERO) => return Poll::Ready(()),
             Some(limit) if limit > LONGEST => Self::Never,
@@ -124,12 +119,15 @@ impl Entry {
 }
 
 impl Drop for Entry {
-    #[inline]
+    // A call, so that the end of a future that has no entry is short.
+    #[inline(never)]
     fn drop(&mut self) {
         self.deadlines().leave(self.place());
     }
 }
 
 static STRIPES: LazyLock<Box<[Arc<Deadlines<TokioTimer>>]>> = LazyLock::new(|| {
-    (0..stripes() * 4).map(|_| Arc::new(Deadlines::new())).collect()
+    (0..stripes() * 4)
+        .map(|_| Arc::new(Deadlines::new()))
+        .collect()
 });

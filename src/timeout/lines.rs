@@ -2,10 +2,10 @@
 //!
 //! Nothing here locks, wakes, or sets a timer.
 
-use std::{task::Waker, time::Duration};
+use std::{collections::BTreeMap, task::Waker, time::Duration};
 
 use super::{
-    queue::{Place, Queue},
+    queue::{Call, Place, Queue},
     timer::Timer,
 };
 
@@ -15,18 +15,19 @@ const MOST: usize = 32;
 /// Some lines, and the numbers of lines and calls, none of which is given twice.
 pub(super) struct Lines<T: Timer> {
     lines: Vec<Line<T>>,
+    /// The deadlines of calls whose timer went with its runtime, by their numbers, until they ask.
+    lost: BTreeMap<u64, T::Time>,
     drawn: u64,
 }
 
 /// The calls with one limit that were made in one runtime.
 ///
-/// It has a timer that is set, or was taken by somebody who is setting it, or its runtime is gone. So it
-/// does not outlive its calls by more than the limit, and holds nothing of a runtime that has ended.
+/// It has a timer that is set, or was taken by somebody who is setting it: so a line does not outlive its
+/// calls by more than the limit, and nothing is kept of a runtime that has ended.
 struct Line<T: Timer> {
     number: u64,
     limit: Duration,
-    /// None once it is gone: the calls that are still here have to find another timer.
-    runtime: Option<T::Runtime>,
+    runtime: T::Runtime,
     timer: Option<T>,
     calls: Queue<T::Time>,
 }
@@ -44,6 +45,7 @@ impl<T: Timer> Lines<T> {
     pub(super) const fn new() -> Self {
         Self {
             lines: Vec::new(),
+            lost: BTreeMap::new(),
             drawn: 0,
         }
     }
@@ -69,20 +71,23 @@ impl<T: Timer> Lines<T> {
         waker: Waker,
     ) -> Place {
         let deadline = timer.deadline();
-        self.forget_lost(deadline);
-        let mut calls = Queue::new(deadline);
-        let place = calls.push(self.draw(), deadline, waker);
+        let mut calls = Queue::new();
+        let place = calls.push(Call {
+            number: self.draw(),
+            deadline,
+            waker,
+        });
         self.lines.push(Line {
             number,
             limit,
-            runtime: Some(runtime),
+            runtime,
             timer: Some(timer),
             calls,
         });
         place
     }
 
-    /// Returns the calls of a line that is open.
+    /// Returns the calls of a line, if there is one.
     #[inline]
     pub(super) fn calls(
         &mut self,
@@ -90,43 +95,36 @@ impl<T: Timer> Lines<T> {
         limit: Duration,
     ) -> Option<&mut Queue<T::Time>> {
         let mut lines = self.lines.iter_mut();
-        let line = lines.find(|line| line.limit == limit && line.runtime == Some(runtime));
+        let line = lines.find(|line| line.limit == limit && line.runtime == runtime);
         line.map(|line| &mut line.calls)
     }
 
     /// Returns the waker of a call that waits, or else what has become of it.
     pub(super) fn waker(&mut self, place: Place) -> Result<&mut Waker, Turn<T::Time>> {
-        let Some(index) = self.lines.iter().position(|line| line.calls.has(place)) else {
-            return Err(Turn::IsDue);
-        };
-        if self.lines[index].runtime.is_none() {
-            let (deadline, _) = self.remove_from(index, place).ok_or(Turn::IsDue)?;
-            return Err(Turn::LostTimer(deadline));
-        }
-        let waker = self.lines[index].calls.waker(place);
-        waker.ok_or(Turn::IsDue)
+        let mut lines = self.lines.iter_mut();
+        lines
+            .find_map(|line| line.calls.waker(place))
+            .ok_or_else(|| {
+                let lost = self.lost.remove(&place.number);
+                lost.map_or(Turn::IsDue, Turn::LostTimer)
+            })
     }
 
-    /// Takes a call out, if it is there, and returns its waker.
+    /// Takes a call out, if it is there.
     #[inline]
-    pub(super) fn remove(&mut self, place: Place) -> Option<Waker> {
-        let index = self.lines.iter().position(|line| line.calls.has(place))?;
-        self.remove_from(index, place)?.1
-    }
-
-    fn remove_from(&mut self, index: usize, place: Place) -> Option<(T::Time, Option<Waker>)> {
-        let line = &mut self.lines[index];
-        let gone = line.calls.remove(place);
-        if line.runtime.is_none() && line.calls.is_empty() {
-            self.lines.swap_remove(index);
+    pub(super) fn remove(&mut self, place: Place) -> Option<Call<T::Time>> {
+        let mut lines = self.lines.iter_mut();
+        let call = lines.find_map(|line| line.calls.remove(place));
+        if call.is_none() {
+            self.lost.remove(&place.number);
         }
-        gone
+        call
     }
 
     /// Takes the timer of a line, to put it back, if nobody else has.
     pub(super) fn take_timer(&mut self, line: u64) -> Option<(T, T::Runtime)> {
         let line = self.line(line)?;
-        Some((line.timer.take()?, line.runtime?))
+        Some((line.timer.take()?, line.runtime))
     }
 
     /// Puts a timer back and returns whether it has gone off by now.
@@ -151,7 +149,7 @@ impl<T: Timer> Lines<T> {
         };
         for _ in 0..most {
             match line.calls.pop_due(now) {
-                Some(waker) => woken.extend(waker),
+                Some(call) => woken.push(call.waker),
                 None => return false,
             }
         }
@@ -167,30 +165,22 @@ impl<T: Timer> Lines<T> {
         next
     }
 
-    /// Closes a line whose timer is gone, and returns the wakers of all its calls.
-    pub(super) fn lose_timer(&mut self, line: u64) -> Vec<Waker> {
-        if self.next(line).is_none() {
-            return Vec::new();
+    /// Closes a line whose timer is gone, and takes the wakers of its calls.
+    pub(super) fn lose_timer(&mut self, line: u64, woken: &mut Vec<Waker>) {
+        while let Some(call) = self.line(line).and_then(|line| line.calls.pop()) {
+            self.lost.insert(call.number, call.deadline);
+            woken.push(call.waker);
         }
-        let line = self.line(line).into_iter();
-        line.flat_map(|line| {
-            line.runtime = None;
-            line.calls.take_wakers()
-        })
-        .collect()
-    }
-
-    /// Forgets the calls that nobody has asked for since their timer was lost: those that were leaked.
-    fn forget_lost(&mut self, now: T::Time) {
-        self.lines.retain_mut(|line| {
-            let is_lost = line.runtime.is_none();
-            while is_lost && line.calls.pop_due(now).is_some() {}
-            !is_lost || !line.calls.is_empty()
-        });
+        self.next(line);
     }
 
     fn line(&mut self, number: u64) -> Option<&mut Line<T>> {
         self.lines.iter_mut().find(|line| line.number == number)
+    }
+
+    #[cfg(all(test, portcullis_loom))]
+    pub(super) const fn len(&self) -> usize {
+        self.lines.len()
     }
 
     /// Returns how many calls wait for `limit` to pass.
@@ -198,7 +188,7 @@ impl<T: Timer> Lines<T> {
     pub(super) fn waiting(&self, runtime: T::Runtime, limit: Duration) -> usize {
         let lines = self.lines.iter();
         lines
-            .filter(|line| line.limit == limit && line.runtime == Some(runtime))
+            .filter(|line| line.limit == limit && line.runtime == runtime)
             .map(|line| line.calls.len())
             .sum()
     }

@@ -89,6 +89,9 @@ mod queue;
 mod service;
 mod timer;
 
+#[cfg(all(test, portcullis_loom))]
+mod models;
+
 pub use self::{
     future::ResponseFuture,
     layer::{Constant, Limit, TimeoutLayer},

@@ -18,12 +18,17 @@ pub(super) struct Queue<T> {
 }
 
 struct Node<T> {
-    /// [`NOBODY`] if it is unused.
-    number: u64,
-    deadline: T,
-    waker: Option<Waker>,
+    /// None if it is unused.
+    call: Option<Call<T>>,
     before: u32,
     after: u32,
+}
+
+/// A call that waits.
+pub(super) struct Call<T> {
+    pub(super) number: u64,
+    pub(super) deadline: T,
+    pub(super) waker: Waker,
 }
 
 /// Where a call waits: a node, and the number without which a later user of that node would be taken
@@ -35,15 +40,11 @@ pub(super) struct Place {
 }
 
 const ROOT: u32 = 0;
-const NOBODY: u64 = 0;
 
 impl<T: Copy + Ord> Queue<T> {
-    /// Creates a queue in which `first` is the earliest deadline.
-    pub(super) fn new(first: T) -> Self {
+    pub(super) fn new() -> Self {
         let root = Node {
-            number: NOBODY,
-            deadline: first,
-            waker: None,
+            call: None,
             before: ROOT,
             after: ROOT,
         };
@@ -53,87 +54,90 @@ impl<T: Copy + Ord> Queue<T> {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.node(ROOT).after == ROOT
-    }
-
     /// Returns the earliest deadline.
     pub(super) fn first(&self) -> Option<T> {
         let first = self.node(self.node(ROOT).after);
-        (first.number != NOBODY).then_some(first.deadline)
+        first.call.as_ref().map(|call| call.deadline)
     }
 
-    /// Enters a call, with a number of its own above zero.
+    /// Enters a call with a number of its own.
     ///
-    /// A deadline before that of the last call becomes the same as that one: only a clock that steps back
-    /// brings it about.
-    pub(super) fn push(&mut self, number: u64, deadline: T, waker: Waker) -> Place {
-        let last = self.node(ROOT).before;
+    /// If its deadline is before that of the last call, which only a clock that steps back brings about,
+    /// it gets the same.
+    #[inline]
+    pub(super) fn push(&mut self, mut call: Call<T>) -> Place {
+        let number = call.number;
+        let before = self.node(ROOT).before;
+        if let Some(last) = &self.node(before).call {
+            call.deadline = call.deadline.max(last.deadline);
+        }
         let node = self.take_node(Node {
-            number,
-            deadline: deadline.max(self.node(last).deadline),
-            waker: Some(waker),
-            before: last,
+            call: Some(call),
+            before,
             after: ROOT,
         });
-        self.node_mut(last).after = node;
+        self.node_mut(before).after = node;
         self.node_mut(ROOT).before = node;
         Place { number, node }
     }
 
-    #[inline]
-    pub(super) fn has(&self, place: Place) -> bool {
-        let node = self.nodes.get(place.node as usize);
-        node.is_some_and(|node| node.number == place.number)
-    }
-
-    /// Returns the waker of a call that is there, unless it [was taken](Self::take_wakers).
+    /// Returns the waker of a call, if it is there.
     pub(super) fn waker(&mut self, place: Place) -> Option<&mut Waker> {
-        let is_there = self.has(place);
-        is_there.then(|| self.node_mut(place.node).waker.as_mut())?
+        let call = self.nodes.get_mut(place.node as usize)?.call.as_mut();
+        let call = call.filter(|call| call.number == place.number);
+        call.map(|call| &mut call.waker)
     }
 
-    /// Takes a call out, if it is there, and returns its deadline and its waker.
+    /// Takes a call out, if it is there.
     #[inline]
-    pub(super) fn remove(&mut self, place: Place) -> Option<(T, Option<Waker>)> {
-        self.has(place).then(|| self.unlink(place.node))
+    pub(super) fn remove(&mut self, place: Place) -> Option<Call<T>> {
+        self.waker(place)?;
+        self.unlink(place.node)
     }
 
-    /// Takes the first call out, if it is due, and returns its waker.
-    pub(super) fn pop_due(&mut self, now: T) -> Option<Option<Waker>> {
-        let is_due = self.first().is_some_and(|deadline| deadline <= now);
-        is_due.then(|| self.unlink(self.node(ROOT).after).1)
+    /// Takes the first call out.
+    pub(super) fn pop(&mut self) -> Option<Call<T>> {
+        match self.node(ROOT).after {
+            ROOT => None,
+            first => self.unlink(first),
+        }
     }
 
-    /// Takes all wakers. The calls stay.
-    pub(super) fn take_wakers(&mut self) -> impl Iterator<Item = Waker> {
-        self.nodes.iter_mut().filter_map(|node| node.waker.take())
+    /// Takes the first call out, if it is due.
+    pub(super) fn pop_due(&mut self, now: T) -> Option<Call<T>> {
+        self.first().filter(|deadline| *deadline <= now)?;
+        self.pop()
     }
 
-    fn unlink(&mut self, index: u32) -> (T, Option<Waker>) {
+    #[inline]
+    fn unlink(&mut self, index: u32) -> Option<Call<T>> {
         let unused = std::mem::replace(&mut self.unused, index);
         let node = self.node_mut(index);
-        node.number = NOBODY;
         let (before, after) = (node.before, std::mem::replace(&mut node.after, unused));
-        let gone = (node.deadline, node.waker.take());
+        let call = node.call.take();
         self.node_mut(before).after = after;
         self.node_mut(after).before = before;
-        gone
+        call
     }
 
     /// Fills an unused node.
+    #[inline]
     fn take_node(&mut self, node: Node<T>) -> u32 {
         let index = self.unused;
         if index == ROOT {
-            // Under the caller's lock, as rarely as a vector grows.
-            self.nodes.push(node);
-            return u32::try_from(self.nodes.len() - 1).expect("memory for four billion calls");
+            return self.grow(node);
         }
-        let place = self.node_mut(index);
-        let unused = place.after;
-        *place = node;
-        self.unused = unused;
+        self.unused = self.node(index).after;
+        *self.node_mut(index) = node;
         index
+    }
+
+    /// Allocates, under the caller's lock, as seldom as a vector does.
+    #[cold]
+    fn grow(&mut self, node: Node<T>) -> u32 {
+        let index = u32::try_from(self.nodes.len());
+        self.nodes.push(node);
+        index.expect("memory does not hold four billion nodes")
     }
 
     fn node(&self, index: u32) -> &Node<T> {
@@ -146,9 +150,6 @@ impl<T: Copy + Ord> Queue<T> {
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.nodes
-            .iter()
-            .filter(|node| node.number != NOBODY)
-            .count()
+        self.nodes.iter().filter(|node| node.call.is_some()).count()
     }
 }

@@ -1,11 +1,16 @@
 //! Laws of the timeout.
 
+mod runtimes;
+mod shared_timer;
+mod wakers;
+
 use std::{
     cell::Cell,
     convert::Infallible,
     future::{Future, Pending, Ready, pending, poll_fn, ready},
     marker::PhantomData,
-    pin::pin,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
     rc::Rc,
     sync::{
         Arc, Mutex,
