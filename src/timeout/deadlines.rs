@@ -19,7 +19,7 @@ use std::{
 
 use super::{
     lines::{Lines, Turn},
-    queue::{Call, Place},
+    queue::Place,
     timer::Timer,
 };
 use crate::sync::Mutex;
@@ -60,12 +60,7 @@ impl<T: Timer> Deadlines<T> {
         let number = lines.draw();
         if let Some(calls) = lines.calls(runtime, limit) {
             // The time is read under the lock, or the order would not be that of the deadlines.
-            let deadline = T::now() + limit;
-            return Some(calls.push(Call {
-                number,
-                deadline,
-                waker,
-            }));
+            return Some(calls.push(number, T::now() + limit, waker));
         }
         let is_full = lines.is_full();
         drop(lines);

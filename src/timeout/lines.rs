@@ -72,11 +72,7 @@ impl<T: Timer> Lines<T> {
     ) -> Place {
         let deadline = timer.deadline();
         let mut calls = Queue::new();
-        let place = calls.push(Call {
-            number: self.draw(),
-            deadline,
-            waker,
-        });
+        let place = calls.push(self.draw(), deadline, waker);
         self.lines.push(Line {
             number,
             limit,

@@ -64,18 +64,22 @@ impl<T: Copy + Ord> Queue<T> {
     ///
     /// If its deadline is before that of the last call, which only a clock that steps back brings about,
     /// it gets the same.
-    #[inline]
-    pub(super) fn push(&mut self, mut call: Call<T>) -> Place {
-        let number = call.number;
+    // Inlined, so that the call is written once, into its node.
+    #[inline(always)]
+    pub(super) fn push(&mut self, number: u64, deadline: T, waker: Waker) -> Place {
+        let node = self.take_node();
         let before = self.node(ROOT).before;
-        if let Some(last) = &self.node(before).call {
-            call.deadline = call.deadline.max(last.deadline);
-        }
-        let node = self.take_node(Node {
-            call: Some(call),
+        let last = self.node(before).call.as_ref();
+        let deadline = last.map_or(deadline, |last| deadline.max(last.deadline));
+        *self.node_mut(node) = Node {
+            call: Some(Call {
+                number,
+                deadline,
+                waker,
+            }),
             before,
             after: ROOT,
-        });
+        };
         self.node_mut(before).after = node;
         self.node_mut(ROOT).before = node;
         Place { number, node }
@@ -120,23 +124,26 @@ impl<T: Copy + Ord> Queue<T> {
         call
     }
 
-    /// Fills an unused node.
+    /// Takes an unused node, or a new one.
     #[inline]
-    fn take_node(&mut self, node: Node<T>) -> u32 {
+    fn take_node(&mut self) -> u32 {
         let index = self.unused;
         if index == ROOT {
-            return self.grow(node);
+            return self.grow();
         }
         self.unused = self.node(index).after;
-        *self.node_mut(index) = node;
         index
     }
 
     /// Allocates, under the caller's lock, as seldom as a vector does.
     #[cold]
-    fn grow(&mut self, node: Node<T>) -> u32 {
+    fn grow(&mut self) -> u32 {
         let index = u32::try_from(self.nodes.len());
-        self.nodes.push(node);
+        self.nodes.push(Node {
+            call: None,
+            before: ROOT,
+            after: ROOT,
+        });
         index.expect("memory does not hold four billion nodes")
     }
 
