@@ -18,10 +18,10 @@ pub trait Limit<Req> {
     /// Returns the limit of one call, or none if the call may take for ever.
     fn limit(&self, request: &Req) -> Option<Duration>;
 
-    /// Says whether the limit is the same for all calls, or one of a few, so that calls share timers: that
-    /// is cheaper than a timer for each call.
+    /// Returns whether few different limits are asked for, again and again, so that calls had better
+    /// [share timers](super#timers).
     ///
-    /// By default it is not. Nothing but the cost depends on it.
+    /// Nothing but the cost depends on it. By default, and with closures, each call has a timer of its own.
     fn repeats(&self) -> bool {
         false
     }
@@ -62,8 +62,6 @@ pub struct TimeoutLayer<L, R = AsError> {
 
 impl TimeoutLayer<Constant> {
     /// Creates a layer with one limit for all calls, from a nanosecond to a year.
-    ///
-    /// Timers have a resolution of a millisecond and are never early.
     ///
     /// # Errors
     ///

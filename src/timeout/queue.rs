@@ -155,7 +155,7 @@ impl<T: Copy + Ord> Queue<T> {
         &mut self.nodes[index as usize]
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(portcullis_loom)))]
     pub(super) fn len(&self) -> usize {
         self.nodes.iter().filter(|node| node.call.is_some()).count()
     }

@@ -125,23 +125,39 @@ async fn a_call_that_was_leaked_harms_nobody() {
     }
 }
 
+/// Never answers, and leaves nothing of the budget that tokio gives a task.
+fn greedy<Req>() -> impl Service<Req, Response = (), Error = BoxError, Future: Send> + Clone {
+    service_fn(|_| {
+        poll_fn(|cx: &mut Context<'_>| {
+            while pin!(tokio::task::consume_budget()).poll(cx).is_ready() {}
+            Poll::Pending
+        })
+    })
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_call_that_uses_up_the_budget_of_its_task_ends_beside_others() {
+async fn a_call_that_uses_up_the_budget_of_its_task_ends_in_time() {
     let layer = layer();
     let other = tokio::spawn(stuck(&layer));
     advance(LIMIT / 2).await;
-    let greedy = service_fn(|()| {
-        poll_fn(|cx: &mut Context<'_>| {
-            while pin!(tokio::task::consume_budget()).poll(cx).is_ready() {}
-            Poll::<Result<(), BoxError>>::Pending
-        })
-    });
-    let call = tokio::spawn(layer.layer(greedy).call(()));
-    for _ in 0..150 {
+    let beside = tokio::spawn(layer.layer(greedy()).call(()));
+    let first = tokio::spawn(
+        TimeoutLayer::new(LIMIT - MS)
+            .unwrap()
+            .layer(greedy())
+            .call(()),
+    );
+    let own = tokio::spawn(asked().layer(greedy()).call(Some(LIMIT)));
+    yield_now().await;
+    for _ in 0..LIMIT.as_millis() {
         advance(MS).await;
     }
-    assert!(call.is_finished() && other.is_finished());
-    assert!(is_late(&within(call).await.unwrap().unwrap_err()));
+    yield_now().await;
+    assert!(other.is_finished());
+    for call in [beside, first, own] {
+        assert!(call.is_finished());
+        assert!(is_late(&within(call).await.unwrap().unwrap_err()));
+    }
 }
 
 /// One call: when it begins, how long its work takes, and which limit it has.
@@ -150,6 +166,8 @@ struct Work {
     begins: Duration,
     takes: Duration,
     limit: usize,
+    /// Whether the limit is the layer's or its own.
+    shares: bool,
     /// How often its task is woken without need.
     stirred: u32,
 }
@@ -161,17 +179,20 @@ const LIMITS: [Duration; 3] = [
 ];
 
 fn work() -> impl Strategy<Value = Work> {
-    let micros = |most| (0..most).prop_map(Duration::from_micros);
+    let micros = |most: u64| (0..most).prop_map(Duration::from_micros);
+    let shares = prop::bool::weighted(0.8);
     (
-        micros(60_000_u64),
+        micros(60_000),
         micros(50_000),
         0..LIMITS.len(),
+        shares,
         0..3_u32,
     )
-        .prop_map(|(begins, takes, limit, stirred)| Work {
+        .prop_map(|(begins, takes, limit, shares, stirred)| Work {
             begins,
             takes,
             limit,
+            shares,
             stirred,
         })
 }
@@ -216,9 +237,16 @@ proptest! {
     #[test]
     fn calls_end_as_with_a_timer_each(works in vec(work(), 1..60)) {
         let layers = LIMITS.map(|limit| TimeoutLayer::new(limit).unwrap());
+        let asked = TimeoutLayer::with(|work: &Work| Some(LIMITS[work.limit]));
         let ours = run(&works, |work| {
-            let mut service = layers[work.limit].layer(service_fn(stirred_work));
-            async move { service.call(work).await.is_ok() }
+            let mut shared = layers[work.limit].layer(service_fn(stirred_work));
+            let mut own = asked.layer(service_fn(stirred_work));
+            async move {
+                match work.shares {
+                    true => shared.call(work).await.is_ok(),
+                    false => own.call(work).await.is_ok(),
+                }
+            }
         });
         let naive = run(&works, |work| async move {
             tokio::time::timeout(LIMITS[work.limit], stirred_work(work)).await.is_ok()

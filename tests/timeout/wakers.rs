@@ -61,9 +61,9 @@ async fn a_call_that_moves_to_another_task_ends_there() {
     let (mut call, start) = (stuck(&layer()), Instant::now());
     let first = tokio::spawn(async move {
         assert!((&mut call).now_or_never().is_none());
-        call
+        (call,)
     });
-    let call = within(first).await.unwrap();
+    let (call,) = within(first).await.unwrap();
     advance(LIMIT / 2).await;
     assert!(within(tokio::spawn(call)).await.unwrap().is_err());
     assert_eq!(start.elapsed(), LIMIT);
