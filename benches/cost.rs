@@ -13,7 +13,7 @@ use std::{
     env,
     future::Ready,
     hint::black_box,
-    pin::pin,
+    pin::{Pin, pin},
     process::{Command, ExitCode},
     task::{Context, Poll, Waker},
     time::Duration,
@@ -62,6 +62,9 @@ const CASES: &[Case] = &[
     }),
     case("timeout, ready at once", 60, 0, || {
         calls(timeout().layer(Echo))
+    }),
+    case("timeout, pending once", 460, 0, || {
+        calls_pending_once(timeout().layer(Later))
     }),
     case("fallback, unused", 55, 0, || {
         calls(FallbackLayer::value(0).layer(Echo))
@@ -153,6 +156,51 @@ where
     })
 }
 
+/// Answers when it is polled for the second time.
+#[derive(Clone)]
+struct Later;
+
+impl Service<u32> for Later {
+    type Response = u32;
+    type Error = Failed;
+    type Future = PendingOnce;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failed>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: u32) -> Self::Future {
+        PendingOnce(request, false)
+    }
+}
+
+struct PendingOnce(u32, bool);
+
+impl Future for PendingOnce {
+    type Output = Result<u32, Failed>;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        match std::mem::replace(&mut self.1, true) {
+            true => Poll::Ready(Ok(self.0)),
+            false => Poll::Pending,
+        }
+    }
+}
+
+/// Makes calls whose answers come with the second poll, in a runtime whose timers nobody drives.
+fn calls_pending_once<S>(mut service: S) -> Box<dyn FnMut()>
+where
+    S: Service<u32, Response = u32, Error = Failed> + 'static,
+{
+    Box::new(move || {
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(matches!(service.poll_ready(&mut cx), Poll::Ready(Ok(()))));
+        let mut future = pin!(service.call(black_box(1)));
+        assert!(black_box(future.as_mut().poll(&mut cx)).is_pending());
+        assert!(black_box(future.poll(&mut cx)).is_ready());
+    })
+}
+
 fn by_hand() -> Box<dyn FnMut()> {
     let breaker = breaker();
     Box::new(move || {
@@ -172,6 +220,9 @@ fn measured(one: &mut dyn FnMut()) {
 }
 
 fn main() -> ExitCode {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().build().expect("a runtime");
+    let _entered = runtime.enter();
     let arguments: Vec<String> = env::args().skip(1).collect();
     if let Some([_, name]) = arguments.windows(2).find(|pair| pair[0] == "--case") {
         return run_one(name);

@@ -132,10 +132,7 @@ impl Source {
     fn now(&self) -> Tick {
         match self {
             Self::Counter(counter) => read_counter(counter),
-            Self::Tokio => {
-                let now = tokio::time::Instant::now();
-                Tick(nanos(now.saturating_duration_since(tokio_origin())))
-            }
+            Self::Tokio => Tick(nanos(tokio_now().saturating_duration_since(tokio_origin()))),
             Self::Custom(read) => read(),
         }
     }
@@ -145,6 +142,12 @@ impl Source {
 #[inline(always)]
 fn read_counter(counter: &quanta::Clock) -> Tick {
     Tick(counter.delta_as_nanos(0, counter.raw()))
+}
+
+/// Reads tokio's clock as tokio's timers do, for what is handed to them.
+#[inline]
+pub(crate) fn tokio_now() -> tokio::time::Instant {
+    tokio::time::Instant::now()
 }
 
 /// The origin of tokio's time for all clocks of the process, or their ticks would not compare.

@@ -197,7 +197,7 @@ fn make_stripes<T>(make: impl Fn() -> T) -> Box<[T]> {
 }
 
 /// Returns one for each core, rounded up to a power of two.
-fn stripes() -> usize {
+pub(crate) fn stripes() -> usize {
     // Asked once: it reads files on Linux.
     static STRIPES: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
     *STRIPES.get_or_init(|| {

@@ -133,6 +133,10 @@ impl<Req> Limit<Req> for TimeLimit {
     fn limit(&self, _: &Req) -> Option<Duration> {
         self.0
     }
+
+    fn repeats(&self) -> bool {
+        true
+    }
 }
 
 /// Faults come out as they are.

@@ -17,6 +17,14 @@ use crate::{
 pub trait Limit<Req> {
     /// Returns the limit of one call, or none if the call may take for ever.
     fn limit(&self, request: &Req) -> Option<Duration>;
+
+    /// Returns whether few different limits are asked for, again and again, so that calls had better
+    /// [share timers](super#timers).
+    ///
+    /// Nothing but the cost depends on it. By default, and with closures, each call has a timer of its own.
+    fn repeats(&self) -> bool {
+        false
+    }
 }
 
 impl<F, Req> Limit<Req> for F
@@ -36,6 +44,10 @@ impl<Req> Limit<Req> for Constant {
     fn limit(&self, _: &Req) -> Option<Duration> {
         Some(self.0)
     }
+
+    fn repeats(&self) -> bool {
+        true
+    }
 }
 
 /// Ends calls that take too long.
@@ -50,8 +62,6 @@ pub struct TimeoutLayer<L, R = AsError> {
 
 impl TimeoutLayer<Constant> {
     /// Creates a layer with one limit for all calls, from a nanosecond to a year.
-    ///
-    /// Timers have a resolution of a millisecond and are never early.
     ///
     /// # Errors
     ///

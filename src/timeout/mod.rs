@@ -5,7 +5,8 @@
 //! when the caller drops the response future. An answer that is there in the very poll in which the
 //! deadline passes wins.
 //!
-//! A call that is ready at its first poll touches no timer and reads no clock.
+//! A call that is ready at its first poll touches no timer and reads no clock, and one of a layer with a
+//! constant limit that has to wait shares a timer with others: see [below](#timers).
 //!
 //! ```
 //! use portcullis::{rejection::{BoxError, Rejection}, timeout::TimeoutLayer};
@@ -66,6 +67,24 @@
 //! between them; a stack may have both. A gate around a timeout counts a late call as
 //! [`Outcome::Timeout`](crate::outcome::Outcome::Timeout).
 //!
+//! # Timers
+//!
+//! Timers are tokio's: with a resolution of a millisecond, never early, and driven by the runtime in which
+//! a call was first pending. Those who pause or advance tokio's time pause and advance them.
+//!
+//! Calls that have the same limit, and were pending first in the same thread and runtime, share a timer. It
+//! is set for the first of them and not touched when calls come and go; when it goes off, whoever is due is
+//! woken, and it is set for the next. While calls end in time that is about once per limit, where a timer
+//! for each call would take the one lock of the runtime twice a call. It goes off once more after the last
+//! call, at the latest a limit later. Nobody notices, except that a paused clock that advances by itself,
+//! because nobody has anything to do, stops there on its way.
+//!
+//! For limits that requests ask for there is a timer each, with an allocation, unless the [`Limit`] says that
+//! they [repeat](Limit::repeats); and so there is if a thread has more than 32 different limits at a time.
+//!
+//! If a runtime ends, the calls whose timer it drove are woken. Those that are polled in another go on there
+//! with a timer of their own, to the same deadline.
+//!
 //! # Errors
 //!
 //! A late call ends with a rejection converted into the inner service's error type, as in a
@@ -73,16 +92,27 @@
 //!
 //! # Panics
 //!
-//! A response future that is pending outside of a tokio runtime with its time enabled panics, unless
-//! the call has no limit or one of zero.
+//! A response future that is pending outside of a tokio runtime with its time enabled panics, unless the
+//! call has no limit or one of zero, or began to wait in such a runtime.
 //!
 //! # Cancel safety
 //!
-//! Dropping the response future drops the inner future and the timer; nothing else is held.
+//! Dropping the response future drops the inner future, then the timer or the place at a shared one. Nothing
+//! else is held.
 
+mod deadlines;
+mod due;
 mod future;
 mod layer;
+mod lines;
+mod queue;
 mod service;
+mod timer;
+
+#[cfg(all(test, portcullis_loom))]
+mod models;
+#[cfg(all(test, not(portcullis_loom)))]
+mod tests;
 
 pub use self::{
     future::ResponseFuture,

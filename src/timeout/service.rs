@@ -8,7 +8,7 @@ use std::{
 
 use tower_service::Service;
 
-use super::{Limit, ResponseFuture};
+use super::{Limit, ResponseFuture, due::Sharing};
 use crate::gate::Refusal;
 
 /// A service whose calls are limited in time, made by a [`TimeoutLayer`](super::TimeoutLayer).
@@ -72,7 +72,11 @@ where
     fn call(&mut self, request: Req) -> Self::Future {
         let limit = self.limit.limit(&request);
         let (refusal, name) = (self.refusal.clone(), self.name.clone());
-        ResponseFuture::new(self.inner.call(request), limit, refusal, name)
+        let sharing = match self.limit.repeats() {
+            true => Sharing::Shared,
+            false => Sharing::Own,
+        };
+        ResponseFuture::new(self.inner.call(request), limit, sharing, refusal, name)
     }
 }
 

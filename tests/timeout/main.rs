@@ -1,11 +1,16 @@
 //! Laws of the timeout.
 
+mod runtimes;
+mod shared_timer;
+mod wakers;
+
 use std::{
     cell::Cell,
     convert::Infallible,
     future::{Future, Pending, Ready, pending, poll_fn, ready},
     marker::PhantomData,
-    pin::pin,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
     rc::Rc,
     sync::{
         Arc, Mutex,
@@ -226,22 +231,6 @@ async fn a_deadline_is_seen_however_often_the_call_was_polled() {
         assert!(answer.is_woken());
         assert_ready_err!(answer.poll());
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_call_that_uses_up_the_budget_of_its_task_ends_all_the_same() {
-    let greedy = service_fn(|()| {
-        poll_fn(|cx: &mut Context<'_>| {
-            while pin!(tokio::task::consume_budget()).poll(cx).is_ready() {}
-            Poll::<Result<(), BoxError>>::Pending
-        })
-    });
-    let call = tokio::spawn(layer().layer(greedy).call(()));
-    for _ in 0..200 {
-        advance(Duration::from_millis(1)).await;
-    }
-    assert!(call.is_finished());
-    assert!(is_late(&within(call).await.unwrap().unwrap_err()));
 }
 
 #[test]
