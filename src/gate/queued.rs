@@ -81,18 +81,19 @@ where
             inner_is,
         } = &mut self.gate;
         if let Some(refused) = refuse_passed_over(host, inner_is) {
-            let state = State::Running(ResponseFuture::refused(refused));
-            return QueueFuture { state };
+            return QueueFuture::running(ResponseFuture::refused(refused));
         }
         let now = Now::of(host.scope().clock());
-        let state = match host.policy().admit(&now) {
+        // Each way makes its future where it is to be.
+        match host.policy().admit(&now) {
             Ok(permit) => {
                 let flight = Flight::take_off(host, permit, &now).in_service();
-                State::Running(ResponseFuture::called(inner.call(request), flight))
+                QueueFuture::running(ResponseFuture::called(inner.call(request), flight))
             }
-            Err(rejection) => now.lend(|now| wait(inner, host, request, rejection, now)),
-        };
-        QueueFuture { state }
+            Err(rejection) => QueueFuture {
+                state: now.lend(|now| wait(inner, host, request, rejection, now)),
+            },
+        }
     }
 }
 
@@ -134,6 +135,20 @@ where
 {
     #[pin]
     state: State<S, G, Req>,
+}
+
+impl<S, G, Req> QueueFuture<S, G, Req>
+where
+    S: Service<Req>,
+    G: Host,
+    G::Policy: Queue,
+{
+    #[inline(always)]
+    const fn running(future: Running<S, G, Req>) -> Self {
+        Self {
+            state: State::Running(future),
+        }
+    }
 }
 
 pub(super) type Answer<S, Req> = Result<<S as Service<Req>>::Response, <S as Service<Req>>::Error>;

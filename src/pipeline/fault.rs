@@ -173,9 +173,11 @@ where
 
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
+        // First, so that the inner future can be made in its place.
+        let refusal = self.refusal.clone();
         LowerFuture {
             future: self.stack.call(request),
-            refusal: self.refusal.clone(),
+            refusal,
         }
     }
 }
