@@ -125,18 +125,6 @@ impl<T> Spread<T> {
         }
     }
 
-    /// The same, and [spreads](Self::spread) first if threads meet.
-    #[inline(always)]
-    pub(crate) fn board_where(&self, do_threads_meet: impl FnOnce() -> bool) -> Self {
-        if self.lane.others.get().is_none() {
-            if do_threads_meet() {
-                self.make_lanes();
-            }
-            return self.clone();
-        }
-        self.board()
-    }
-
     /// Gives each core a count of its own from now on, if this is a clone that knows all of them.
     #[inline(always)]
     pub(crate) fn spread(&self) {

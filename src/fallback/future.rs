@@ -24,26 +24,64 @@ pub trait Plan: Host {
     type Answer;
 }
 
+/// How a call gets at its fallback, when it comes to that.
+///
+/// A layer by itself is taken along by each call, which counts a reference. In a pipeline the inner future leads
+/// to it, so that one reference count does for the whole stack.
+pub trait Way<F>: Clone {
+    /// The layer at its end.
+    type Layer: Plan;
+
+    /// Returns the layer.
+    fn layer(&self) -> &Self::Layer;
+
+    /// Returns what a call has to take along, if its future does not lead to the layer.
+    fn take_along(&self, inner: &F) -> Option<Self::Layer>;
+
+    /// Returns the layer that a future leads to.
+    fn follow(inner: &F) -> Option<Self::Layer>;
+}
+
+impl<F, L: Plan> Way<F> for L {
+    type Layer = Self;
+
+    #[inline(always)]
+    fn layer(&self) -> &Self {
+        self
+    }
+
+    #[inline(always)]
+    fn take_along(&self, _: &F) -> Option<Self> {
+        Some(self.board())
+    }
+
+    fn follow(_: &F) -> Option<Self> {
+        None
+    }
+}
+
 /// The future of a [`Fallback`](super::Fallback): the inner service's, and after it perhaps that of
 /// what answers in its place.
 #[pin_project]
 pub struct ResponseFuture<S, L, Req>
 where
     S: Service<Req>,
-    L: Plan,
-    L::Answer: Answer<Req, S::Response, S::Error>,
+    L: Way<S::Future>,
+    <L::Layer as Plan>::Answer: Answer<Req, S::Response, S::Error>,
 {
     #[pin]
     state: State<S, L, Req>,
 }
 
-type Kept<S, L, Req> = <<L as Plan>::Answer as Answer<
+type LayerOf<S, L, Req> = <L as Way<<S as Service<Req>>::Future>>::Layer;
+
+type Kept<S, L, Req> = <<LayerOf<S, L, Req> as Plan>::Answer as Answer<
     Req,
     <S as Service<Req>>::Response,
     <S as Service<Req>>::Error,
 >>::Kept;
 
-type Rescue<S, L, Req> = <<L as Plan>::Answer as Answer<
+type Rescue<S, L, Req> = <<LayerOf<S, L, Req> as Plan>::Answer as Answer<
     Req,
     <S as Service<Req>>::Response,
     <S as Service<Req>>::Error,
@@ -55,19 +93,20 @@ type Rescue<S, L, Req> = <<L as Plan>::Answer as Answer<
 enum State<S, L, Req>
 where
     S: Service<Req>,
-    L: Plan,
-    L::Answer: Answer<Req, S::Response, S::Error>,
+    L: Way<S::Future>,
+    <L::Layer as Plan>::Answer: Answer<Req, S::Response, S::Error>,
 {
     Called {
         #[pin]
         inner: S::Future,
         kept: Option<Kept<S, L, Req>>,
-        layer: L,
+        /// None if the inner future leads to it.
+        layer: Option<LayerOf<S, L, Req>>,
     },
     Falling {
         #[pin]
         fallback: Rescue<S, L, Req>,
-        flight: Flight<L>,
+        flight: Flight<LayerOf<S, L, Req>>,
         error: S::Error,
     },
     Ended,
@@ -76,19 +115,22 @@ where
 impl<S, L, Req> ResponseFuture<S, L, Req>
 where
     S: Service<Req>,
-    L: Plan,
-    L::Answer: Answer<Req, S::Response, S::Error>,
+    L: Way<S::Future>,
+    <L::Layer as Plan>::Answer: Answer<Req, S::Response, S::Error>,
 {
-    pub(super) const fn new(inner: S::Future, kept: Option<Kept<S, L, Req>>, layer: L) -> Self {
+    #[inline(always)]
+    pub(super) fn new(inner: S::Future, kept: Option<Kept<S, L, Req>>, way: &L) -> Self {
+        let layer = way.take_along(&inner);
         Self {
             state: State::Called { inner, kept, layer },
         }
     }
 }
 
-impl<S, A, W, P, Req> Future for ResponseFuture<S, FallbackLayer<A, W, P>, Req>
+impl<S, L, A, W, P, Req> Future for ResponseFuture<S, L, Req>
 where
     S: Service<Req>,
+    L: Way<S::Future, Layer = FallbackLayer<A, W, P>>,
     A: Answer<Req, S::Response, S::Error>,
     W: When<S::Error>,
     P: Policy,
@@ -108,9 +150,10 @@ where
     }
 }
 
-impl<S, A, W, P, Req> State<S, FallbackLayer<A, W, P>, Req>
+impl<S, L, A, W, P, Req> State<S, L, Req>
 where
     S: Service<Req>,
+    L: Way<S::Future, Layer = FallbackLayer<A, W, P>>,
     A: Answer<Req, S::Response, S::Error>,
     W: When<S::Error>,
     P: Policy,
@@ -118,10 +161,15 @@ where
     /// Drops the inner future, then begins the fallback or gives the error back.
     #[cold]
     fn fall(mut self: Pin<&mut Self>, error: S::Error) -> Result<(), S::Error> {
+        let found = match self.as_mut().project() {
+            StateProj::Called { inner, .. } => L::follow(&inner),
+            StateProj::Falling { .. } | StateProj::Ended => None,
+        };
         let StateOwned::Called { kept, layer, .. } = self.as_mut().project_replace(Self::Ended)
         else {
             unreachable!("an inner future has just ended");
         };
+        let layer = layer.or(found).expect("what leads nowhere was taken along");
         let Some(kept) = kept.filter(|_| layer.applies(&error)) else {
             return Err(error);
         };
@@ -177,8 +225,8 @@ where
 impl<S, L, Req> fmt::Debug for ResponseFuture<S, L, Req>
 where
     S: Service<Req>,
-    L: Plan,
-    L::Answer: Answer<Req, S::Response, S::Error>,
+    L: Way<S::Future>,
+    <L::Layer as Plan>::Answer: Answer<Req, S::Response, S::Error>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.state {

@@ -8,7 +8,6 @@ use super::{AnyError, Fallback, Respond, Run, Second, Value, When, future::Plan}
 use crate::{
     event::{Event, FallbackEnding, Scope},
     gate::{Host, Policy},
-    stripes::Spread,
     window::{Counts, Kind},
 };
 
@@ -16,7 +15,7 @@ use crate::{
 ///
 /// See the [module docs](super).
 pub struct FallbackLayer<A, W = AnyError, P = ()> {
-    shared: Spread<Shared<A, W, P>>,
+    shared: Arc<Shared<A, W, P>>,
 }
 
 #[derive(Clone)]
@@ -72,7 +71,7 @@ impl<T, C> FallbackLayer<Second<T, C>> {
 impl<A> FallbackLayer<A> {
     fn new(answer: A) -> Self {
         Self {
-            shared: Spread::new(Shared {
+            shared: Arc::new(Shared {
                 answer,
                 when: AnyError,
                 guard: (),
@@ -135,7 +134,7 @@ impl<A: Clone, W: Clone, P: Clone> FallbackLayer<A, W, P> {
         change: impl FnOnce(Shared<A, W, P>) -> Shared<A, W2, P2>,
     ) -> FallbackLayer<A, W2, P2> {
         FallbackLayer {
-            shared: self.shared.map(change),
+            shared: Arc::new(change(Arc::unwrap_or_clone(self.shared))),
         }
     }
 }
@@ -171,17 +170,6 @@ impl<A, W, P: Policy> Host for FallbackLayer<A, W, P> {
     fn scope(&self) -> &Scope {
         &self.shared.scope
     }
-
-    // A fallback writes nothing while calls succeed, so it learns from the pipeline's window that threads meet.
-    #[inline(always)]
-    fn board(&self) -> Self {
-        let counts = self.shared.counts.as_ref();
-        Self {
-            shared: self
-                .shared
-                .board_where(|| counts.is_some_and(|counts| counts.is_spread())),
-        }
-    }
 }
 
 impl<A, W, P: Policy> Plan for FallbackLayer<A, W, P> {
@@ -199,7 +187,7 @@ impl<S, A, W, P> Layer<S> for FallbackLayer<A, W, P> {
 impl<A, W, P> Clone for FallbackLayer<A, W, P> {
     fn clone(&self) -> Self {
         Self {
-            shared: self.shared.clone(),
+            shared: Arc::clone(&self.shared),
         }
     }
 }

@@ -84,7 +84,7 @@ mod service;
 pub use self::{
     answer::{Answer, AnyError, Respond, Run, RunFuture, Value, When},
     attach::{Attach, Failed},
-    future::{Plan, ResponseFuture},
+    future::{Plan, ResponseFuture, Way},
     layer::FallbackLayer,
     second::{Second, SecondFuture},
     service::Fallback,

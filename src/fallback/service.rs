@@ -4,8 +4,8 @@ use std::task::{Context, Poll};
 
 use tower_service::Service;
 
-use super::{Answer, FallbackLayer, ResponseFuture, When};
-use crate::gate::{Host, Policy};
+use super::{Answer, FallbackLayer, ResponseFuture, Way, When};
+use crate::gate::Policy;
 
 /// A service with a fallback, made by a [`FallbackLayer`].
 ///
@@ -17,7 +17,7 @@ pub struct Fallback<S, L> {
 }
 
 impl<S, L> Fallback<S, L> {
-    pub(super) const fn new(inner: S, layer: L) -> Self {
+    pub(crate) const fn new(inner: S, layer: L) -> Self {
         Self { inner, layer }
     }
 
@@ -40,16 +40,17 @@ impl<S, L> Fallback<S, L> {
     }
 }
 
-impl<S, A, W, P, Req> Service<Req> for Fallback<S, FallbackLayer<A, W, P>>
+impl<S, L, A, W, P, Req> Service<Req> for Fallback<S, L>
 where
     S: Service<Req>,
+    L: Way<S::Future, Layer = FallbackLayer<A, W, P>>,
     A: Answer<Req, S::Response, S::Error>,
     W: When<S::Error>,
     P: Policy,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S, FallbackLayer<A, W, P>, Req>;
+    type Future = ResponseFuture<S, L, Req>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -58,9 +59,7 @@ where
 
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
-        let kept = self.layer.answers().keep(&request);
-        // First, so that the inner future can be made in its place.
-        let layer = self.layer.board();
-        ResponseFuture::new(self.inner.call(request), kept, layer)
+        let kept = self.layer.layer().answers().keep(&request);
+        ResponseFuture::new(self.inner.call(request), kept, &self.layer)
     }
 }

@@ -43,6 +43,15 @@ impl<F, G: Host, T> ResponseFuture<F, G, T> {
         }
     }
 
+    /// Returns the host that the call's flight holds, also after it has landed; none if it was refused.
+    #[inline(always)]
+    pub(super) const fn host(&self) -> Option<&G> {
+        match &self.state {
+            State::Called { flight, .. } => Some(flight.host()),
+            State::Refused { .. } => None,
+        }
+    }
+
     pub(crate) const fn refused(answer: T) -> Self {
         Self {
             state: State::Refused {

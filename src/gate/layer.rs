@@ -102,6 +102,10 @@ impl<P, C, R> GateLayer<P, C, R> {
         &self.shared.policy
     }
 
+    pub(crate) fn refusal(&self) -> &R {
+        &self.shared.refusal
+    }
+
     /// Wraps a service so that a call refused by a full bulkhead waits in its queue.
     ///
     /// The service must be `Clone` to be called, since a waiting call takes a clone along.

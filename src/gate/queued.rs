@@ -143,6 +143,16 @@ where
     G: Host,
     G::Policy: Queue,
 {
+    /// Returns the host that the call's flight holds, also after it has landed; none if the call was refused or
+    /// waits.
+    #[inline(always)]
+    pub(crate) const fn host(&self) -> Option<&G> {
+        match &self.state {
+            State::Running(running) => running.host(),
+            State::Waiting(_) => None,
+        }
+    }
+
     #[inline(always)]
     const fn running(future: Running<S, G, Req>) -> Self {
         Self {

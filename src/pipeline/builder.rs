@@ -143,9 +143,9 @@ impl<C, F, R> Builder<C, F, R> {
             .counting(&self.scope, Arc::clone(control.counts()));
         let gate = GateLayer::new(control)
             .classify(ByFault(self.classify))
-            .refusing(AsFault)
-            .scoped(self.scope);
-        Ok(Pipeline::new(gate, fallback, self.refusal, time_limit))
+            .scoped(self.scope)
+            .refusing(AsFault(fallback));
+        Ok(Pipeline::new(gate, self.refusal, time_limit))
     }
 
     fn with(self, change: impl FnOnce(Settings) -> Settings) -> Self {

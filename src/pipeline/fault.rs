@@ -84,11 +84,12 @@ where
 }
 
 /// Rejects with a fault, and puts the pipeline's name on the rejections from further in, which are not
-/// given it in advance: that would cost every call a reference count.
+/// given it in advance: that would cost every call a reference count. It keeps the fallback, to which a call
+/// that needs it is led in this way, for the same reason.
 #[derive(Clone, Copy, Debug)]
-pub struct AsFault;
+pub struct AsFault<F>(pub(super) F);
 
-impl<Res, Err> Refusal<Res, Fault<Err>> for AsFault {
+impl<F, Res, Err> Refusal<Res, Fault<Err>> for AsFault<F> {
     fn refuse(&self, rejection: Rejection) -> Result<Res, Fault<Err>> {
         Err(Fault::Rejected(rejection))
     }

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tower_layer::Layer;
+use tower_service::Service;
 
 use super::{
     Builder, Control, Snapshot,
@@ -12,8 +13,8 @@ use crate::{
     bulkhead::QueuedBulkhead,
     circuit_breaker::CircuitBreaker,
     event::Scope,
-    fallback::FallbackLayer,
-    gate::{AsError, GateLayer, Policy, QueuedGate},
+    fallback::{Fallback, FallbackLayer, Plan, Way},
+    gate::{AsError, GateLayer, Policy, QueueFuture, QueuedGate},
     outcome::ErrorsAsFailures,
     timeout::{Limit, Timeout, TimeoutLayer},
     window::Counts,
@@ -25,14 +26,13 @@ use crate::{
 /// what is kept in a struct of yours is better its [`Control`].
 #[derive(Clone, Debug)]
 pub struct Pipeline<C = ErrorsAsFailures, F = NoFallback, R = AsError> {
-    gate: PipelineGate<C>,
-    fallback: F,
+    gate: PipelineGate<C, F>,
     refusal: R,
     time_limit: TimeLimit,
 }
 
-type PipelineGate<C> = GateLayer<Control, ByFault<C>, AsFault>;
-type Guarded<S, C> = QueuedGate<Timeout<Lift<S>, TimeLimit, AsError>, PipelineGate<C>>;
+type PipelineGate<C, F> = GateLayer<Control, ByFault<C>, AsFault<F>>;
+type Guarded<S, C, F> = QueuedGate<Timeout<Lift<S>, TimeLimit, AsError>, PipelineGate<C, F>>;
 
 impl Pipeline {
     /// Begins a pipeline with the default settings.
@@ -42,15 +42,9 @@ impl Pipeline {
 }
 
 impl<C, F, R> Pipeline<C, F, R> {
-    pub(super) const fn new(
-        gate: PipelineGate<C>,
-        fallback: F,
-        refusal: R,
-        time_limit: TimeLimit,
-    ) -> Self {
+    pub(super) const fn new(gate: PipelineGate<C, F>, refusal: R, time_limit: TimeLimit) -> Self {
         Self {
             gate,
-            fallback,
             refusal,
             time_limit,
         }
@@ -105,21 +99,20 @@ pub struct PipelineLayer<C = ErrorsAsFailures, F = NoFallback, R = AsError>(Pipe
 
 impl<S, C, F, R> Layer<S> for PipelineLayer<C, F, R>
 where
-    F: Layer<Guarded<S, C>>,
+    F: Recovery,
     R: Clone,
 {
-    type Service = Lower<F::Service, R>;
+    type Service = Lower<F::Service<Guarded<S, C, F>>, R>;
 
     fn layer(&self, inner: S) -> Self::Service {
         let Pipeline {
             gate,
-            fallback,
             refusal,
             time_limit,
         } = &self.0;
         let timed = TimeoutLayer::with(*time_limit).layer(Lift(inner));
         Lower {
-            stack: fallback.layer(gate.layer_queued(timed)),
+            stack: gate.refusal().0.wrap(gate.layer_queued(timed)),
             refusal: refusal.clone(),
         }
     }
@@ -143,18 +136,16 @@ impl<Req> Limit<Req> for TimeLimit {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoFallback;
 
-impl<S> Layer<S> for NoFallback {
-    type Service = S;
-
-    fn layer(&self, inner: S) -> S {
-        inner
-    }
-}
-
 /// A fallback that can be part of a pipeline: [`NoFallback`], or any [`FallbackLayer`].
 ///
 /// It is sealed.
 pub trait Recovery: sealed::Sealed {
+    /// What it makes of a service.
+    type Service<S>;
+
+    /// Puts the fallback around the guarded service.
+    fn wrap<S>(&self, guarded: S) -> Self::Service<S>;
+
     /// Has endings counted and observers told.
     #[must_use]
     fn counting(self, scope: &Scope, counts: Arc<Counts>) -> Self;
@@ -169,13 +160,54 @@ mod sealed {
 }
 
 impl Recovery for NoFallback {
+    type Service<S> = S;
+
+    fn wrap<S>(&self, guarded: S) -> S {
+        guarded
+    }
+
     fn counting(self, _: &Scope, _: Arc<Counts>) -> Self {
         self
     }
 }
 
 impl<A: Clone, W: Clone, P: Policy + Clone> Recovery for FallbackLayer<A, W, P> {
+    type Service<S> = Fallback<S, Within<Self>>;
+
+    fn wrap<S>(&self, guarded: S) -> Self::Service<S> {
+        Fallback::new(guarded, Within(self.clone()))
+    }
+
     fn counting(self, scope: &Scope, counts: Arc<Counts>) -> Self {
         self.scoped(scope.clone()).counting(counts)
+    }
+}
+
+/// The way to a fallback that the gate around the call keeps.
+#[derive(Clone, Debug)]
+pub struct Within<L>(L);
+
+impl<S, C, L, Req> Way<QueueFuture<S, PipelineGate<C, L>, Req>> for Within<L>
+where
+    S: Service<Req>,
+    L: Plan,
+{
+    type Layer = L;
+
+    #[inline(always)]
+    fn layer(&self) -> &L {
+        &self.0
+    }
+
+    #[inline(always)]
+    fn take_along(&self, inner: &QueueFuture<S, PipelineGate<C, L>, Req>) -> Option<L> {
+        match inner.host() {
+            Some(_) => None,
+            None => Some(self.0.clone()),
+        }
+    }
+
+    fn follow(inner: &QueueFuture<S, PipelineGate<C, L>, Req>) -> Option<L> {
+        inner.host().map(|gate| gate.refusal().0.clone())
     }
 }

@@ -271,12 +271,6 @@ impl Counts {
         self.others[other].get_or_init(|| Box::new(Striped::new(group.ring(&self.timeline))))
     }
 
-    /// Returns whether threads meet over good calls.
-    #[inline(always)]
-    pub(crate) fn is_spread(&self) -> bool {
-        self.successes.is_spread()
-    }
-
     /// Spreads what counts good calls, as threads that meet do.
     #[cfg(test)]
     pub(crate) fn spread(&self) {
