@@ -148,6 +148,22 @@ impl Record {
         matches!(self.judged, Judged::Time).then_some(&self.counts)
     }
 
+    /// Returns the window of calls, if there is no other.
+    #[inline(always)]
+    pub(super) const fn calls_alone(&self) -> Option<&Calls> {
+        match &self.judged {
+            Judged::CallsAlone(calls) => Some(calls),
+            Judged::Time | Judged::Calls(_) => None,
+        }
+    }
+
+    /// Counts a good call in a window of calls alone, and returns what there is to judge.
+    #[inline]
+    pub(super) fn count_among_last(&self, calls: &Calls, era: u16) -> Option<Evidence> {
+        self.counts.record_for_life(Kind::Success);
+        calls.record(era, false, false).map(evidence_of)
+    }
+
     /// Counts an outcome that is not judged, in the window and for life.
     pub(super) fn count(&self, place: Place, ended: Ended) {
         self.tally(place, ended);

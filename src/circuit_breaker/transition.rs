@@ -15,7 +15,7 @@ use crate::{
     gate::Completion,
     outcome::Outcome,
     sync::Ordering,
-    window::{Counts, Cursor, Kind},
+    window::{Calls, Counts, Cursor, Kind},
 };
 
 impl Circuit {
@@ -99,6 +99,33 @@ impl Circuit {
         true
     }
 
+    /// The same over a window of calls alone, where no latency is wanted and no clock is read.
+    fn settle_plainly_by_calls(
+        &self,
+        calls: &Calls,
+        permit: &CircuitPermit,
+        completion: &Completion<'_>,
+    ) -> bool {
+        let is_good = completion.outcome() == Outcome::Success;
+        if !is_good || completion.retry_after().is_some() || self.settings.slow_ns != NEVER_SLOW {
+            return false;
+        }
+        let era = calls.era();
+        let word = self.load();
+        if !permit.is_of_plainly_closed(word) {
+            return false;
+        }
+        if self.settings.rules.count_in_a_row {
+            self.streak.succeeded(word.generation());
+        }
+        let evidence = self.record.count_among_last(calls, era);
+        // Without a failure no rate is reached: there is none of zero.
+        if let Some(evidence) = evidence.filter(|evidence| evidence.failed > 0) {
+            self.ask(word, evidence, completion.now());
+        }
+        true
+    }
+
     #[cold]
     fn judge_good(&self, word: Word, cursor: Cursor, now: Tick) {
         let evidence = self.record.add_up(cursor, now, &self.settings.rules);
@@ -108,6 +135,10 @@ impl Circuit {
     /// Settles a call.
     #[inline(never)]
     pub(super) fn settle(&self, permit: &CircuitPermit, completion: &Completion<'_>) {
+        let calls = self.record.calls_alone();
+        if calls.is_some_and(|calls| self.settle_plainly_by_calls(calls, permit, completion)) {
+            return;
+        }
         let now = completion.now();
         let ended = self.ended(completion);
         // Before the word, so that a window cleared for another generation is not written to.
