@@ -21,6 +21,7 @@ pub trait Host: Clone {
     fn policy(&self) -> &Self::Policy;
 
     /// Returns a clone for one call.
+    #[doc(hidden)]
     #[inline(always)]
     #[must_use]
     fn board(&self) -> Self {
@@ -28,6 +29,7 @@ pub trait Host: Clone {
     }
 
     /// Takes note that calls of several threads get in each other's way.
+    #[doc(hidden)]
     #[inline(always)]
     fn spread(&self) {}
 
@@ -35,6 +37,7 @@ pub trait Host: Clone {
     fn scope(&self) -> &Scope;
 
     /// Settles a flight that is dropped.
+    #[doc(hidden)]
     #[inline(always)]
     fn abandon(flight: &mut Flight<Self>) {
         flight.abandon();

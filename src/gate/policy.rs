@@ -167,18 +167,13 @@ impl<'a> Completion<'a> {
     #[inline(always)]
     pub(crate) fn lend<R>(&self, use_it: impl FnOnce(&Completion<'_>) -> R) -> R {
         self.now.lend(|now| {
-            let copy = Completion {
+            use_it(&Completion {
                 verdict: self.verdict,
                 start: self.start,
                 waited_ns: self.waited_ns,
                 now,
                 do_threads_meet: Cell::new(false),
-            };
-            let result = use_it(&copy);
-            if copy.do_threads_meet.get() {
-                self.threads_meet();
-            }
-            result
+            })
         })
     }
 

@@ -6,7 +6,7 @@ use tower_service::Service;
 
 use super::{Completion, Flight, Policy, ResponseFuture, host::Judge};
 use crate::{
-    clock::{Now, Tick},
+    clock::Now,
     event::Event,
     rejection::{Reason, Rejection},
 };
@@ -70,7 +70,7 @@ where
         // A circuit that is open must fail fast, also while the inner service is not ready.
         let now = Now::of(self.host.scope().clock());
         if self.host.policy().is_shut(&now) {
-            self.inner_is = Readiness::PassedOver(now.tick());
+            self.inner_is = Readiness::PassedOver;
             return Poll::Ready(Ok(()));
         }
         let polled = self.inner.poll_ready(cx);
@@ -105,8 +105,8 @@ pub(super) enum Readiness {
     /// It is as ready as the caller made it, who was told the truth.
     #[default]
     AsTold,
-    /// The caller was told so when it was not asked, because the circuit was open; at what time.
-    PassedOver(Tick),
+    /// The caller was told so when it was not asked, because the circuit was open.
+    PassedOver,
 }
 
 /// Refuses a call if its service was not asked.
@@ -118,24 +118,24 @@ pub(super) fn refuse_passed_over<G, Res, Err>(
 where
     G: Judge<Res, Err>,
 {
-    let Readiness::PassedOver(at) = *inner_is else {
+    if *inner_is == Readiness::AsTold {
         return None;
-    };
+    }
     *inner_is = Readiness::AsTold;
-    Some(passed_over(host, at))
+    Some(passed_over(host))
 }
 
 /// Rejects a call whose service was not asked: for the policy's reason, or else for that one.
 ///
-/// That was decided when the caller was told to go on, which is why it is that time which counts: the clock
-/// need not be read again.
+/// The clock is read again, though it was read when the caller was told to go on: that may be long ago, and a
+/// policy must not be asked about the past.
 #[cold]
 #[inline(never)]
-fn passed_over<G, Res, Err>(host: &G, at: Tick) -> Result<Res, Err>
+fn passed_over<G, Res, Err>(host: &G) -> Result<Res, Err>
 where
     G: Judge<Res, Err>,
 {
-    let now = Now::at(at);
+    let now = Now::of(host.scope().clock());
     match host.policy().admit(&now) {
         Ok(permit) => {
             host.policy().withdraw(permit);

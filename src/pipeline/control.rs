@@ -131,8 +131,8 @@ type Permits = <(CircuitBreaker, QueuedBulkhead) as Policy>::Permit;
 impl Policy for Control {
     type Permit = Permits;
 
-    // Not as a pair, here and in `settle`, which guards the one permit against a panic of the other policy:
-    // these are our own.
+    // Not as a pair, here and in `settle`, which guards the one permit against a panic of the other policy: these
+    // are our own, and do not panic before they have done what is to be done.
     #[inline(always)]
     fn admit(&self, now: &Now<'_>) -> Result<Permits, Rejection> {
         let (breaker, bulkhead) = &self.parts.policies;
@@ -157,8 +157,9 @@ impl Policy for Control {
         if completion.outcome() != Outcome::Cancelled {
             self.observe_latency(completion, now);
         }
-        bulkhead.withdraw(permit);
         breaker.settle_at(cursor, probe, completion);
+        // Last, for it wakes whoever is next, and that is the code of others.
+        bulkhead.withdraw(permit);
     }
 
     #[cold]

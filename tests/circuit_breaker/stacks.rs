@@ -121,29 +121,45 @@ fn a_readiness_granted_while_open_is_asked_for_again_after_closing() {
 }
 
 #[test]
-fn a_refusal_is_decided_when_the_caller_is_told_to_go_on() {
+fn a_probe_whose_service_was_not_ready_gives_its_place_back() {
     let sim = Sim::opened(quick());
     let mut gate = mock::Spawn::new(sim.breaker.layer().layer(Moody::new(Mood::Busy)));
     assert_ready_ok!(gate.poll_ready::<()>());
     sim.advance(5 * SECOND);
     let error = assert_ready_err!(task::spawn(gate.call(())).poll());
-    let rejection = Rejection::find(&*error).unwrap();
-    assert_eq!(rejection.reason(), Reason::CircuitOpen);
-    assert_eq!(rejection.retry_after(), Some(5 * SECOND));
-    assert_eq!(sim.state(), State::Open, "it was no probe");
-}
-
-#[test]
-fn a_probe_whose_service_was_not_ready_gives_its_place_back() {
-    let sim = Sim::at_probe_time(quick());
-    let mut gate = mock::Spawn::new(sim.breaker.layer().layer(Moody::new(Mood::Busy)));
-    let probe = sim.admit();
-    assert_ready_ok!(gate.poll_ready::<()>());
-    drop(probe);
-    let error = assert_ready_err!(task::spawn(gate.call(())).poll());
     assert_eq!(reason_of(&error), Some(Reason::NotReady));
     assert_eq!(sim.state(), State::HalfOpen);
     sim.succeed(1);
+    assert_eq!(sim.state(), State::Closed);
+}
+
+#[test]
+fn a_late_refusal_does_not_count_from_before_the_circuit_opened() {
+    let sim = Sim::opened(quick());
+    let mut gate = mock::Spawn::new(sim.breaker.layer().layer(Moody::new(Mood::Ready)));
+    assert_ready_ok!(gate.poll_ready::<()>());
+    sim.breaker.reset();
+    sim.advance(3_600 * SECOND);
+    sim.breaker.trip();
+    let error = assert_ready_err!(task::spawn(gate.call(())).poll());
+    let rejection = Rejection::find(&*error).unwrap();
+    assert_eq!(rejection.reason(), Reason::CircuitOpen);
+    assert_eq!(rejection.retry_after(), Some(5 * SECOND));
+}
+
+#[test]
+fn a_late_refusal_does_not_begin_a_half_open_state_in_the_past() {
+    let sim = Sim::at_probe_time(quick());
+    let layer = sim.breaker.layer();
+    let [mut late, mut next] =
+        [(); 2].map(|()| mock::Spawn::new(layer.layer(Moody::new(Mood::Ready))));
+    sim.breaker.set_mode(Mode::ForcedOpen);
+    assert_ready_ok!(late.poll_ready::<()>());
+    sim.advance(60 * SECOND);
+    sim.breaker.set_mode(Mode::Automatic);
+    assert_ready_err!(task::spawn(late.call(())).poll());
+    assert_ready_ok!(next.poll_ready::<()>());
+    assert_ready_ok!(task::spawn(next.call(())).poll());
     assert_eq!(sim.state(), State::Closed);
 }
 

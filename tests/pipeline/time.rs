@@ -175,7 +175,7 @@ async fn a_pipeline_reads_the_clock_once_on_the_way_in_and_once_on_the_way_out()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_call_reads_the_clock_once() {
+async fn a_refused_call_reads_the_clock_once_a_step() {
     let (clock, reads) = counting_clock();
     let pipeline = builder().clock(clock).build().unwrap();
     let mut service = pipeline.layer().layer(Backend::default());
@@ -185,8 +185,9 @@ async fn a_refused_call_reads_the_clock_once() {
     soon(service.ready()).await.unwrap();
     assert_eq!(reads.load(Ordering::Relaxed), 1);
     let call = service.call(Ask::Succeed);
+    assert_eq!(reads.load(Ordering::Relaxed), 2);
     assert!(rejection(soon(call).await).is_circuit_open());
-    assert_eq!(reads.load(Ordering::Relaxed), 1);
+    assert_eq!(reads.load(Ordering::Relaxed), 2);
 
     pipeline.circuit_breaker().reset();
     pipeline.bulkhead().set_limit(0);
