@@ -7,8 +7,9 @@
 //! other thread wants. Each of tokio's own timers takes the one lock of its runtime to be set, and again
 //! to be unset.
 //!
-//! After the lazy timers of TCP in Linux, which move a deadline by writing it down and look at it when the
-//! earlier one goes off. Timing wheels (Varghese and Lauck; tokio's) are for deadlines in any order.
+//! These are libevent's common timeouts, a list for each duration whose first entry alone is in the heap
+//! of timers. Here there is a list for each thread and runtime as well, and tokio's wheel in place of the
+//! heap.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
@@ -22,7 +23,7 @@ use super::{
     queue::Place,
     timer::Timer,
 };
-use crate::sync::Mutex;
+use crate::{settings::LONGEST, sync::Mutex};
 
 /// How many calls are taken out at once, while others wait for the lock.
 const BATCH: usize = 32;
@@ -131,37 +132,41 @@ impl<T: Timer> Deadlines<T> {
         let Some((mut timer, runtime)) = self.lines.lock().take_timer(bell.line) else {
             return false;
         };
-        let mut next = None;
-        if timer.went_off() {
-            let now = T::now_in(runtime).filter(|now| *now >= timer.deadline());
-            let Some(now) = now else {
-                // All timers of a runtime that ends go off.
-                self.lines.lock().lose_timer(bell.line, woken);
-                return false;
-            };
-            next = self.expire(bell.line, now, woken);
-            if next.is_none() {
-                return false;
-            }
-        }
         // A runtime that ends in this moment makes timers panic.
         let set = catch_unwind(AssertUnwindSafe(|| {
-            if let Some(next) = next {
-                timer.reset(next);
-            }
-            // It is over already if the next deadline is near, or the runtime has ended.
-            if !timer.went_off() {
-                let _ = timer.poll(&Waker::from(Arc::clone(bell)));
-            }
+            self.set(bell, &mut timer, runtime, woken)
         }));
-        let mut lines = self.lines.lock();
-        match set {
-            Ok(()) => lines.put_back(bell.line, timer),
-            Err(_) => {
-                lines.lose_timer(bell.line, woken);
+        match set.unwrap_or(Setting::Impossible) {
+            Setting::Done => self.lines.lock().put_back(bell.line, timer),
+            Setting::Unneeded => false,
+            Setting::Impossible => {
+                self.lines.lock().lose_timer(bell.line, woken);
                 false
             }
         }
+    }
+
+    fn set(
+        &self,
+        bell: &Arc<Bell<T>>,
+        timer: &mut T,
+        runtime: T::Runtime,
+        woken: &mut Vec<Waker>,
+    ) -> Setting {
+        if timer.went_off() {
+            let Some(now) = time_of(timer, runtime) else {
+                return Setting::Impossible;
+            };
+            let Some(next) = self.expire(bell.line, now, woken) else {
+                return Setting::Unneeded;
+            };
+            timer.reset(next);
+        }
+        // It has gone off again if the next deadline is near, or the runtime has ended.
+        if !timer.went_off() {
+            let _ = timer.poll(&Waker::from(Arc::clone(bell)));
+        }
+        Setting::Done
     }
 
     /// Takes out who is due and returns when the next call is. There is no line any more if there is none.
@@ -184,6 +189,26 @@ impl<T: Timer> Deadlines<T> {
     pub(super) fn lines(&self) -> usize {
         self.lines.lock().len()
     }
+}
+
+/// What came of setting the timer of a line.
+enum Setting {
+    Done,
+    /// The last call is gone, and the line.
+    Unneeded,
+    /// The runtime has ended.
+    Impossible,
+}
+
+/// Returns a time that has come for a timer that went off, or none if it did because its runtime has ended.
+fn time_of<T: Timer>(timer: &mut T, runtime: T::Runtime) -> Option<T::Time> {
+    let deadline = timer.deadline();
+    if let Some(now) = T::now_in(runtime) {
+        return (now >= deadline).then_some(now);
+    }
+    // Whoever drives it has entered another runtime. One that has ended has all timers go off at once.
+    timer.reset(deadline + LONGEST);
+    (!timer.went_off()).then_some(deadline)
 }
 
 /// What the timer of a line wakes.

@@ -153,6 +153,28 @@ fn a_call_begins_in_one_runtime_and_is_awaited_in_another() {
 }
 
 #[test]
+fn a_runtime_is_driven_by_somebody_who_has_entered_another() {
+    let layer = layer();
+    let (driven, entered) = (paused(), paused());
+    let mut calls = [(); 2].map(|()| task::spawn(stuck(&layer)));
+    driven.block_on(async {
+        for call in &mut calls {
+            assert_pending!(call.poll());
+            advance(LIMIT / 2).await;
+        }
+        let [first, second] = calls;
+        let start = Instant::now();
+        within(async {
+            let _entered = entered.enter();
+            assert!(is_late(&first.await.unwrap_err()));
+            assert!(is_late(&second.await.unwrap_err()));
+        })
+        .await;
+        assert_eq!(start.elapsed(), LIMIT / 2);
+    });
+}
+
+#[test]
 #[should_panic(expected = "there is no reactor running")]
 fn a_pending_call_outside_of_a_runtime_panics() {
     let _ = stuck(&layer()).now_or_never();

@@ -53,7 +53,7 @@ async fn the_task_that_polled_last_is_woken_and_no_other() {
     advance(LIMIT / 4).await;
     let woken = wakes.map(|woken| woken.load(Ordering::Relaxed));
     assert_eq!(woken, [false, false, true]);
-    assert!(is_late(&call.await.unwrap_err()));
+    assert!(is_late(&within(call).await.unwrap_err()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -151,6 +151,35 @@ async fn a_waker_may_begin_poll_and_drop_calls() {
     for call in left {
         assert!(is_late(&within(call).await.unwrap_err()));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waker_may_begin_and_drop_calls_when_it_is_dropped() {
+    let layer = layer();
+    for last in ["left", "replaced", "woken"] {
+        let done = Arc::new(AtomicBool::new(false));
+        let waker = waker(|| {}, {
+            let (layer, done) = (layer.clone(), Arc::clone(&done));
+            move || {
+                let [mut kept, mut dropped] = [(); 2].map(|()| stuck(&layer));
+                assert!(poll(&mut dropped, Waker::noop()).is_pending());
+                assert!(poll(&mut kept, Waker::noop()).is_pending());
+                drop(dropped);
+                std::mem::forget(kept);
+                done.store(true, Ordering::Relaxed);
+            }
+        });
+        let mut call = stuck(&layer);
+        assert!(poll(&mut call, &waker).is_pending());
+        drop(waker);
+        match last {
+            "left" => drop(call),
+            "replaced" => assert!(poll(&mut call, Waker::noop()).is_pending()),
+            _ => tokio::time::sleep(LIMIT).await,
+        }
+        assert!(done.load(Ordering::Relaxed), "{last}");
+    }
+    assert!(is_late(&within(stuck(&layer)).await.unwrap_err()));
 }
 
 /// A task that its wakers own, as in some executors: with the last of them it is dropped.
