@@ -16,9 +16,10 @@
 //!
 //! # What costs what
 //!
-//! An admitted call through a pipeline reads the clock twice and allocates nothing. Nor does a refused one,
-//! unless your error type boxes the rejection; a call that waits in a queue allocates. The first clock of a process is calibrated for up to 200 ms, so build pipelines at the
-//! start.
+//! An admitted call through a pipeline reads the clock twice, and once more if it has to wait for its answer; it
+//! allocates nothing, but for what comes up for the first time: a kind of outcome, threads that meet, a timer.
+//! Nor does a refused one, unless your error type boxes the rejection; a call that waits in a queue allocates.
+//! The first clock of a process is calibrated for up to 200 ms, so build pipelines at the start.
 //!
 //! # Tests of yours
 //!

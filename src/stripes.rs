@@ -133,6 +133,11 @@ impl<T> Spread<T> {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_spread(&self) -> bool {
+        self.lane.others.get().is_some()
+    }
+
     #[cold]
     fn make_lanes(&self) {
         let lane = || Self::over(Arc::clone(&self.lane.value), false);

@@ -3,8 +3,8 @@
 //! The rules are asked on every outcome, but for one shortcut: a good call cannot trip a circuit while
 //! there is nothing bad in the window, or enough calls to judge it already (it lowers a rate that was not
 //! reached). Then the window is *calm*. Calm is remembered together with what it was concluded from: the
-//! number of bad calls ever, so that any bad call spoils it, judged or not, and, where there are bad ones in the window, the
-//! bucket, since in the next one calls have left.
+//! number of bad calls ever, so that any bad call spoils it, judged or not, and, where there are bad ones in
+//! the window, the bucket, since in the next one calls have left.
 //!
 //! **Ordering.** A good call counts itself and then looks at `bad_calls`; a bad one counts itself, raises
 //! `bad_calls` and then adds up the window. All four are `SeqCst`, so that either the good call sees that

@@ -102,6 +102,11 @@ impl<P, C, R> GateLayer<P, C, R> {
         &self.shared.policy
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_spread(&self) -> bool {
+        self.shared.is_spread()
+    }
+
     pub(crate) fn refusal(&self) -> &R {
         &self.shared.refusal
     }

@@ -32,6 +32,26 @@
 //! # }
 //! ```
 //!
+//! # Without Tower
+//!
+//! `admit` of a gate, a breaker or a bulkhead gives a [`Flight`], to be settled with what became of the call. It
+//! [borrows](Borrowed) what admitted it, which costs no reference count; a task that owns the breaker may hold
+//! it across an `await`. Where the flight goes somewhere else, `admit_owned` gives one that keeps its gate alive:
+//!
+//! ```
+//! # use portcullis::{circuit_breaker::{CircuitBreaker, Settings}, outcome::Outcome, rejection::BoxError};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! let breaker = CircuitBreaker::new(Settings::default())?;
+//! breaker.admit()?.settle(Outcome::Success);
+//!
+//! let flight = breaker.admit_owned()?;
+//! tokio::spawn(async move { flight.settle(Outcome::Failure) }).await?;
+//! assert_eq!(breaker.counts().window.judged(), 2);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Errors
 //!
 //! A refused call ends with a [`Rejection`](crate::rejection::Rejection) converted into the inner

@@ -211,3 +211,34 @@ where
         inner.host().map(|gate| gate.refusal().0.clone())
     }
 }
+
+#[cfg(all(test, not(portcullis_loom)))]
+mod tests {
+    use std::future::ready;
+
+    use futures_util::FutureExt;
+    use tower::service_fn;
+
+    use super::*;
+    use crate::{clock::Tick, rejection::BoxError, window::Kind};
+
+    /// It is told when the window's first bucket is begun anew, or threads meet once more.
+    #[test]
+    fn where_threads_meet_in_the_window_the_gate_spreads_as_well() {
+        let pipeline = Pipeline::builder("inventory").build().unwrap();
+        let mut service = pipeline
+            .layer()
+            .layer(service_fn(|()| ready(Ok::<_, BoxError>(()))));
+        let mut call = || service.call(()).now_or_never().unwrap().unwrap();
+        call();
+        assert!(!pipeline.gate.is_spread());
+        pipeline
+            .control()
+            .counts()
+            .record(Kind::Success, Tick::ZERO);
+        pipeline.control().counts().spread();
+        call();
+        assert!(pipeline.gate.is_spread());
+        assert_eq!(pipeline.snapshot().lifetime.success, 3);
+    }
+}

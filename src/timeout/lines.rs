@@ -101,7 +101,8 @@ impl<T: Timer> Lines<T> {
         lines
             .find_map(|line| line.calls.waker(place))
             .ok_or_else(|| {
-                let lost = self.lost.remove(&place.number);
+                // Left there until the call has another timer: to make one may panic.
+                let lost = self.lost.get(&place.number).copied();
                 lost.map_or(Turn::IsDue, Turn::LostTimer)
             })
     }

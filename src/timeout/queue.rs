@@ -41,6 +41,9 @@ pub(super) struct Place {
 
 const ROOT: u32 = 0;
 
+/// As many nodes are kept for the next calls: 56 KB.
+const MANY: usize = 1_024;
+
 impl<T: Copy + Ord> Queue<T> {
     pub(super) fn new() -> Self {
         let root = Node {
@@ -121,7 +124,19 @@ impl<T: Copy + Ord> Queue<T> {
         let call = node.call.take();
         self.node_mut(before).after = after;
         self.node_mut(after).before = before;
+        // The root is the only one that can be on both sides.
+        if before == after && self.nodes.len() > MANY {
+            self.let_go();
+        }
         call
+    }
+
+    /// Gives the memory of a crowd back when it is gone.
+    #[cold]
+    fn let_go(&mut self) {
+        self.nodes.truncate(1);
+        self.nodes.shrink_to_fit();
+        self.unused = ROOT;
     }
 
     /// Takes an unused node, or a new one.
@@ -153,6 +168,11 @@ impl<T: Copy + Ord> Queue<T> {
 
     fn node_mut(&mut self, index: u32) -> &mut Node<T> {
         &mut self.nodes[index as usize]
+    }
+
+    #[cfg(all(test, not(portcullis_loom)))]
+    pub(super) fn capacity(&self) -> usize {
+        self.nodes.capacity()
     }
 
     #[cfg(all(test, not(portcullis_loom)))]

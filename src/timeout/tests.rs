@@ -30,6 +30,19 @@ fn a_call_is_small() {
     assert!(size_of::<Place>() <= 16);
 }
 
+#[test]
+fn the_memory_of_a_crowd_is_given_back_when_it_is_gone() {
+    let mut queue = Queue::new();
+    let places: Vec<Place> = (0..10_000)
+        .map(|number| queue.push(number, number, Waker::noop().clone()))
+        .collect();
+    assert!(places.iter().all(|place| queue.remove(*place).is_some()));
+    assert!(queue.capacity() < 100, "{}", queue.capacity());
+    assert!(queue.waker(places[9_999]).is_none());
+    let again = queue.push(10_000, 0, Waker::noop().clone());
+    assert_eq!((queue.len(), queue.remove(again).is_some()), (1, true));
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Push { after: u64 },

@@ -9,7 +9,9 @@
 //!
 //! What holds for all of them:
 //!
-//! * Recording is O(1), without lock or allocation; memory does not depend on traffic.
+//! * Recording is O(1), without a lock; memory does not depend on traffic.
+//! * A table of kinds that are rare is allocated when the first of them is counted, and copies for each core
+//!   when threads meet at one; nothing else ever is.
 //! * Reading changes nothing and leaves out what is too old, however long nobody came by.
 //! * An event counts in the bucket in which it ends. Aged exactly one window it is out; being cut into
 //!   buckets, the window may be shorter than that by up to one bucket.
@@ -21,6 +23,7 @@ mod latency;
 #[cfg(all(test, portcullis_loom))]
 mod models;
 mod ring;
+mod tally;
 mod timeline;
 
 pub(crate) use self::{
@@ -28,6 +31,7 @@ pub(crate) use self::{
     timeline::Cursor,
 };
 pub use self::{
-    counts::{Counts, Kind, Tally},
+    counts::{Counts, Kind},
     latency::{Latency, Quantiles},
+    tally::Tally,
 };

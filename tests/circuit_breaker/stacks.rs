@@ -12,7 +12,7 @@ use std::{
 
 use portcullis::{
     bulkhead::{self, Bulkhead},
-    circuit_breaker::{CircuitBreaker, State},
+    circuit_breaker::{CircuitBreaker, Mode, State},
     clock::Now,
     gate::{GateLayer, Policy},
     outcome::Outcome,
