@@ -72,7 +72,7 @@ impl Spared {
 
 /// What a call holds while it runs: its generation and its role in it.
 ///
-/// Word: `generation 30` where a [`Word`] has it, and below it the role, which is 0 for a judged call. So
+/// Word: `generation 30` where the word of the circuit has it, and below it the role, which is 0 for a judged call. So
 /// the permit of a call that a plainly closed circuit admitted is the word that it was admitted by, and as
 /// long as the circuit is as it was, one comparison says so.
 pub struct CircuitPermit(u64);
