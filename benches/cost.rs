@@ -28,7 +28,7 @@ use portcullis::{
     rejection::Rejection,
     timeout::TimeoutLayer,
 };
-use tower::{Layer, Service};
+use tower::{Layer, Service, service_fn};
 
 const CALLS: u32 = 10_000;
 
@@ -54,8 +54,8 @@ const CASES: &[Case] = &[
         let breaker = breaker(|usual| usual.window(Window::Last(100)));
         calls(breaker.layer().layer(Echo))
     }),
-    case("breaker, a tenth fails", 400, 0, || {
-        calls(breaker(|usual| usual).layer().layer(OneOfTen(0)))
+    case("breaker, a tenth fails", 413, 0, || {
+        calls(breaker(|usual| usual).layer().layer(failing(10)))
     }),
     case("breaker, open", 451, 0, || {
         let breaker = breaker(|usual| usual);
@@ -81,8 +81,8 @@ const CASES: &[Case] = &[
     case("fallback, unused", 57, 0, || {
         calls(FallbackLayer::value(0).layer(Echo))
     }),
-    case("fallback, used", 198, 0, || {
-        calls(FallbackLayer::value(0).layer(Down))
+    case("fallback, used", 212, 0, || {
+        calls(FallbackLayer::value(0).layer(failing(1)))
     }),
     case("pipeline", 500, 0, || calls(pipeline().layer().layer(Echo))),
     case("pipeline, pending once", 925, 0, || {
@@ -164,44 +164,18 @@ impl Service<u32> for Echo {
     }
 }
 
-/// Fails at once.
-#[derive(Clone)]
-struct Down;
-
-impl Service<u32> for Down {
-    type Response = u32;
-    type Error = Failed;
-    type Future = Ready<Result<u32, Failed>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failed>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: u32) -> Self::Future {
-        std::future::ready(Err(Failed { _reason: "down" }))
-    }
-}
-
-/// Fails every tenth time.
-#[derive(Clone)]
-struct OneOfTen(u32);
-
-impl Service<u32> for OneOfTen {
-    type Response = u32;
-    type Error = Failed;
-    type Future = Ready<Result<u32, Failed>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failed>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: u32) -> Self::Future {
-        self.0 = (self.0 + 1) % 10;
-        std::future::ready(match self.0 {
-            0 => Err(Failed { _reason: "a tenth" }),
+/// Fails every so many times.
+fn failing(
+    every: u32,
+) -> impl Service<u32, Response = u32, Error = Failed, Future = Ready<Result<u32, Failed>>> {
+    let mut calls = 0;
+    service_fn(move |request| {
+        calls = (calls + 1) % every;
+        std::future::ready(match calls {
+            0 => Err(Failed { _reason: "down" }),
             _ => Ok(request),
         })
-    }
+    })
 }
 
 /// Makes each call ready, calls, and polls the answer, which comes at once.
