@@ -133,7 +133,7 @@ impl<T> Spread<T> {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(portcullis_loom)))]
     pub(crate) fn is_spread(&self) -> bool {
         self.lane.others.get().is_some()
     }

@@ -102,7 +102,7 @@ impl<P, C, R> GateLayer<P, C, R> {
         &self.shared.policy
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(portcullis_loom)))]
     pub(crate) fn is_spread(&self) -> bool {
         self.shared.is_spread()
     }
