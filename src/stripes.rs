@@ -11,7 +11,7 @@
 //! is, by atomic exchanges or under a lock, and no count can be lost; the gain is that its cache line
 //! stays where it is.
 
-use std::{fmt, ops::Deref, sync::Arc};
+use std::{ops::Deref, sync::Arc};
 
 use crate::sync::{AtomicU32, OnceLock, Ordering, thread_number};
 
@@ -170,12 +170,6 @@ impl<T> Clone for Spread<T> {
         Self {
             lane: Arc::clone(&self.lane),
         }
-    }
-}
-
-impl<T: fmt::Debug> fmt::Debug for Spread<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
     }
 }
 

@@ -87,9 +87,7 @@ impl Circuit {
         if !permit.is_of_plainly_closed(word) {
             return false;
         }
-        if self.settings.rules.count_in_a_row {
-            self.streak.succeeded(word.generation());
-        }
+        self.end_row(word);
         if counts.record_at(cursor, Kind::Success) {
             completion.threads_meet();
         }
@@ -115,15 +113,21 @@ impl Circuit {
         if !permit.is_of_plainly_closed(word) {
             return false;
         }
-        if self.settings.rules.count_in_a_row {
-            self.streak.succeeded(word.generation());
-        }
+        self.end_row(word);
         let evidence = self.record.count_among_last(calls, era);
         // Without a failure no rate is reached: there is none of zero.
         if let Some(evidence) = evidence.filter(|evidence| evidence.failed > 0) {
             self.ask(word, evidence, completion.now());
         }
         true
+    }
+
+    /// Ends the row of failures, if a rule counts them.
+    #[inline(always)]
+    fn end_row(&self, word: Word) {
+        if self.settings.rules.count_in_a_row {
+            self.streak.succeeded(word.generation());
+        }
     }
 
     #[cold]
@@ -181,7 +185,7 @@ impl Circuit {
         match ended.outcome {
             _ if !self.settings.rules.count_in_a_row => 0,
             Outcome::Success => {
-                self.streak.succeeded(word.generation());
+                self.end_row(word);
                 0
             }
             Outcome::Failure | Outcome::Timeout => self.streak.failed(word.generation()),

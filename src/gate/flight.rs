@@ -53,12 +53,7 @@ impl<G: Host> Flight<G> {
     /// Takes off with the permit that the policy has just given.
     #[inline(always)]
     pub(super) fn take_off(host: &G, permit: PermitOf<G>, now: &Now<'_>) -> Self {
-        let start = if Self::wants_latency(host) {
-            Start::at(now.tick())
-        } else {
-            Start::UNTIMED
-        };
-        Self::new(host.board(), permit, start, 0)
+        Self::new(host.board(), permit, Self::start(host, now), 0)
     }
 
     /// Asks the policy on behalf of code that settles the flight by itself.
@@ -87,12 +82,17 @@ impl<G: Host> Flight<G> {
     /// Takes off with a permit that the host's policy gave a moment ago.
     #[inline(always)]
     pub(crate) fn with_permit(host: G, permit: PermitOf<G>) -> Self {
-        let start = if Self::wants_latency(&host) {
-            Start::at(host.scope().clock().now())
+        let start = Self::start(&host, &Now::of(host.scope().clock()));
+        Self::new(host, permit, start, 0)
+    }
+
+    #[inline(always)]
+    fn start(host: &G, now: &Now<'_>) -> Start {
+        if Self::wants_latency(host) {
+            Start::at(now.tick())
         } else {
             Start::UNTIMED
-        };
-        Self::new(host, permit, start, 0)
+        }
     }
 
     /// Takes off with a permit that was got by other means.

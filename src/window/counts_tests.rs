@@ -90,7 +90,7 @@ proptest! {
     }
 }
 
-/// With as many threads as take turns on any machine, and buckets that are replaced all the while.
+/// With more threads than some machines have cores, and buckets that are replaced all the while.
 #[test]
 fn threads_that_count_at_once_lose_nothing() {
     const EACH: u64 = 20_000;

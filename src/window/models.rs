@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
-use loom::{sync::Arc, thread};
+use loom::{
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
 
 use super::{Calls, Counts, Kind, LastCalls};
 use crate::clock::Tick;
@@ -26,19 +29,25 @@ fn counts(buckets: u32) -> Arc<Counts> {
     Arc::new(Counts::new(window, buckets).unwrap())
 }
 
+fn spawn<T: 'static>(
+    counts: &Arc<Counts>,
+    run: impl FnOnce(&Counts) -> T + 'static,
+) -> JoinHandle<T> {
+    let counts = Arc::clone(counts);
+    thread::spawn(move || run(&counts))
+}
+
 #[test]
 fn a_bucket_taken_over_by_two_at_once_loses_nothing_and_shows_no_ghost() {
     explore(|| {
         let counts = counts(1);
         counts.record(Kind::Failure, bucket(0));
         let writers = [0, 1].map(|_| {
-            let counts = Arc::clone(&counts);
-            thread::spawn(move || counts.record(Kind::Failure, bucket(1)))
+            spawn(&counts, move |counts| {
+                counts.record(Kind::Failure, bucket(1))
+            })
         });
-        let reader = {
-            let counts = Arc::clone(&counts);
-            thread::spawn(move || counts.window(bucket(1)).failure)
-        };
+        let reader = spawn(&counts, move |counts| counts.window(bucket(1)).failure);
         assert!(reader.join().unwrap() <= 2, "the old failure shows");
         let _ = writers.map(|writer| writer.join().unwrap());
         assert_eq!(counts.window(bucket(1)).failure, 2);
@@ -51,8 +60,7 @@ fn of_two_failures_one_sees_both() {
     explore(|| {
         let counts = counts(2);
         let failures = [0, 1].map(|number| {
-            let counts = Arc::clone(&counts);
-            thread::spawn(move || {
+            spawn(&counts, move |counts| {
                 counts.record(Kind::Failure, bucket(number));
                 counts.window(bucket(1)).failure
             })
@@ -67,17 +75,13 @@ fn one_who_is_late_by_a_whole_ring_brings_nothing_back_and_takes_nothing_away() 
     explore(|| {
         let counts = counts(2);
         let place = counts.cursor(bucket(1));
-        let straggler = {
-            let counts = Arc::clone(&counts);
-            thread::spawn(move || counts.record_at(place, Kind::Failure))
-        };
-        let writer = {
-            let counts = Arc::clone(&counts);
-            thread::spawn(move || {
-                counts.record(Kind::Failure, bucket(3));
-                counts.record(Kind::Failure, bucket(3));
-            })
-        };
+        let straggler = spawn(&counts, move |counts| {
+            counts.record_at(place, Kind::Failure)
+        });
+        let writer = spawn(&counts, move |counts| {
+            counts.record(Kind::Failure, bucket(3));
+            counts.record(Kind::Failure, bucket(3));
+        });
         writer.join().unwrap();
         straggler.join().unwrap();
         assert_eq!(counts.window(bucket(3)).failure, 2);
@@ -92,17 +96,13 @@ fn of_an_event_that_found_its_place_before_a_clear_nothing_is_seen_after_it() {
         let counts = counts(2);
         counts.record(Kind::Failure, bucket(0));
         let place = counts.cursor(bucket(0));
-        let writer = {
-            let counts = Arc::clone(&counts);
-            thread::spawn(move || counts.record_at(place, Kind::Failure))
-        };
-        let clearing = {
-            let counts = Arc::clone(&counts);
-            thread::spawn(move || {
-                counts.clear();
-                counts.window(bucket(0)).failure
-            })
-        };
+        let writer = spawn(&counts, move |counts| {
+            counts.record_at(place, Kind::Failure)
+        });
+        let clearing = spawn(&counts, move |counts| {
+            counts.clear();
+            counts.window(bucket(0)).failure
+        });
         assert_eq!(clearing.join().unwrap(), 0);
         writer.join().unwrap();
         assert_eq!(counts.window(bucket(0)).failure, 0);
@@ -115,17 +115,11 @@ fn of_an_event_that_found_its_place_before_a_clear_nothing_is_seen_after_it() {
 fn an_event_that_races_a_clear_is_counted_whole_or_not_at_all() {
     explore(|| {
         let counts = counts(2);
-        let writer = {
-            let counts = Arc::clone(&counts);
-            thread::spawn(move || {
-                counts.record(Kind::Failure, bucket(0));
-                counts.record(Kind::Failure, bucket(1));
-            })
-        };
-        let clearing = {
-            let counts = Arc::clone(&counts);
-            thread::spawn(move || counts.clear())
-        };
+        let writer = spawn(&counts, move |counts| {
+            counts.record(Kind::Failure, bucket(0));
+            counts.record(Kind::Failure, bucket(1));
+        });
+        let clearing = spawn(&counts, move |counts| counts.clear());
         writer.join().unwrap();
         clearing.join().unwrap();
         assert!(counts.window(bucket(1)).failure <= 2, "no ghost");
@@ -141,13 +135,11 @@ fn threads_that_meet_lose_nothing() {
         let counts = counts(1);
         counts.record(Kind::Success, bucket(0));
         let writers = [0, 1].map(|_| {
-            let counts = Arc::clone(&counts);
-            thread::spawn(move || counts.record(Kind::Success, bucket(0)))
+            spawn(&counts, move |counts| {
+                counts.record(Kind::Success, bucket(0))
+            })
         });
-        let reader = {
-            let counts = Arc::clone(&counts);
-            thread::spawn(move || counts.in_window(0, Kind::Success))
-        };
+        let reader = spawn(&counts, move |counts| counts.in_window(0, Kind::Success));
         assert!((1..=3).contains(&reader.join().unwrap()));
         let _ = writers.map(|writer| writer.join().unwrap());
         assert_eq!(counts.in_window(0, Kind::Success), 3);
@@ -161,32 +153,14 @@ fn what_a_replaced_bucket_counted_is_always_counted_for_life_and_once() {
         let counts = counts(1);
         counts.record(Kind::Success, bucket(0));
         counts.record(Kind::Success, bucket(0));
-        let writer = {
-            let counts = Arc::clone(&counts);
-            thread::spawn(move || counts.record(Kind::Success, bucket(1)))
-        };
-        let reader = {
-            let counts = Arc::clone(&counts);
-            thread::spawn(move || counts.ever(Kind::Success))
-        };
+        let writer = spawn(&counts, move |counts| {
+            counts.record(Kind::Success, bucket(1))
+        });
+        let reader = spawn(&counts, move |counts| counts.ever(Kind::Success));
         let ever = reader.join().unwrap();
         assert!(ever == 2 || ever == 3, "{ever}");
         writer.join().unwrap();
         assert_eq!(counts.ever(Kind::Success), 3);
-    });
-}
-
-#[test]
-fn a_bucket_replaced_by_two_at_once_goes_over_into_the_count_for_life_once() {
-    explore(|| {
-        let counts = counts(1);
-        counts.record(Kind::Failure, bucket(0));
-        let writers = [0, 1].map(|_| {
-            let counts = Arc::clone(&counts);
-            thread::spawn(move || counts.record(Kind::Failure, bucket(1)))
-        });
-        let _ = writers.map(|writer| writer.join().unwrap());
-        assert_eq!(counts.ever(Kind::Failure), 3);
     });
 }
 
