@@ -53,7 +53,9 @@ impl<G: Host> Flight<G> {
     /// Takes off with the permit that the policy has just given.
     #[inline(always)]
     pub(super) fn take_off(host: &G, permit: PermitOf<G>, now: &Now<'_>) -> Self {
-        Self::new(host.board(), permit, Self::start(host, now), 0)
+        // Before the host boards: that is three instructions less a call than after it.
+        let start = Self::start(host, now);
+        Self::new(host.board(), permit, start, 0)
     }
 
     /// Asks the policy on behalf of code that settles the flight by itself.
