@@ -52,6 +52,19 @@ pub mod fallback;
 pub mod timeout;
 
 pub mod pipeline;
+pub mod registry;
+
+pub mod health;
+
+#[cfg(feature = "http")]
+pub mod http;
+#[cfg(feature = "file")]
+pub mod settings_file;
+
+#[cfg(feature = "axum")]
+pub mod axum;
+#[cfg(feature = "reqwest")]
+pub mod reqwest;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

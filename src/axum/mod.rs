@@ -1,0 +1,1 @@
+//! Rejections as responses of axum.

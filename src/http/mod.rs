@@ -1,0 +1,1 @@
+//! Answers and rejections in the terms of HTTP and gRPC.

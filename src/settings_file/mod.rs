@@ -1,0 +1,1 @@
+//! Settings of many pipelines in one file.
