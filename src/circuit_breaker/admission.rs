@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     breaker::Circuit,
+    checked::Checked,
     state::{CircuitPermit, Role, Spared, Word},
 };
 use crate::{
@@ -54,7 +55,7 @@ impl Circuit {
         let Some(start) = self.start_of(word) else {
             return Decision::LookAgain;
         };
-        let whole = self.settings.ramp_up.unwrap_or_default();
+        let whole = Duration::from_nanos(self.settings.load().ramp_up_ns);
         let passed = now.since(start);
         if passed >= whole {
             self.shift(word, word.ramped_up(), Cause::RampedUp, now);
@@ -78,7 +79,7 @@ impl Circuit {
         }
         // The first probe opens the gate for itself, in one step.
         let half_open = word.half_opened();
-        match half_open.with_probe(self.settings.probes) {
+        match half_open.with_probe(self.settings.load().probes) {
             Some(next) if self.shift(word, next, Cause::OpenTimeOver, now) => {
                 Decision::Admit(CircuitPermit::new(half_open, Role::Probe))
             }
@@ -86,21 +87,29 @@ impl Circuit {
         }
     }
 
-    /// ## Half-open => (Half-open | Open)
+    /// ## Half-open => (Half-open | Open | Closed | Ramping up)
     fn admit_half_open(&self, word: Word, now: Tick) -> Decision {
-        let Some(end) = self.half_open_until(word) else {
+        let settings = self.settings.load();
+        let Some(end) = self.half_open_until(word, &settings) else {
             return Decision::LookAgain;
         };
         if now >= end {
             self.shift(word, word.opened(), Cause::HalfOpenTimedOut, now);
             return Decision::LookAgain;
         }
-        match word.with_probe(self.settings.probes) {
-            None => Decision::Refuse(Spared::HalfOpenFull, None),
+        match word.with_probe(settings.probes) {
             Some(next) if self.exchange(word, next) => {
                 Decision::Admit(CircuitPermit::new(word, Role::Probe))
             }
             Some(_) => Decision::LookAgain,
+            // No probe may be left to report since there are to be fewer of them: then nobody else decides.
+            None => match word.decided(settings.probe_rules()) {
+                (next, Some(cause)) => {
+                    self.shift(word, next, cause, now);
+                    Decision::LookAgain
+                }
+                (_, None) => Decision::Refuse(Spared::HalfOpenFull, None),
+            },
         }
     }
 
@@ -120,10 +129,13 @@ impl Circuit {
                 self.open_until(word).is_some_and(|end| now.tick() < end)
             }
             (Mode::Automatic, State::HalfOpen) => {
-                word.with_probe(self.settings.probes).is_none()
+                let settings = self.settings.load();
+                let decides =
+                    |end| now.tick() >= end || word.decided(settings.probe_rules()).1.is_some();
+                word.with_probe(settings.probes).is_none()
                     && self
-                        .half_open_until(word)
-                        .is_some_and(|end| now.tick() < end)
+                        .half_open_until(word, &settings)
+                        .is_some_and(|end| !decides(end))
             }
         }
     }
@@ -151,10 +163,9 @@ impl Circuit {
     }
 
     /// Returns the end of a half-open state, or none if its generation is over.
-    pub(super) fn half_open_until(&self, word: Word) -> Option<Tick> {
+    pub(super) fn half_open_until(&self, word: Word, settings: &Checked) -> Option<Tick> {
         let start = self.start_of(word)?;
-        let limit = self.settings.half_open_for;
-        Some(limit.map_or(Tick::MAX, |limit| start + limit))
+        Some(start + Duration::from_nanos(settings.half_open_ns))
     }
 
     fn start_of(&self, word: Word) -> Option<Tick> {
