@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     breaker::Circuit,
-    checked::Checked,
+    checked::{Checked, HalfOpen},
     state::{CircuitPermit, Role, Spared, Word},
 };
 use crate::{
@@ -55,7 +55,8 @@ impl Circuit {
         let Some(start) = self.start_of(word) else {
             return Decision::LookAgain;
         };
-        let whole = Duration::from_nanos(self.settings.load().ramp_up_ns);
+        let whole_ns = self.settings.read(|checked| checked.ramp_up_ns);
+        let whole = Duration::from_nanos(whole_ns);
         let passed = now.since(start);
         if passed >= whole {
             self.shift(word, word.ramped_up(), Cause::RampedUp, now);
@@ -79,7 +80,7 @@ impl Circuit {
         }
         // The first probe opens the gate for itself, in one step.
         let half_open = word.half_opened();
-        match half_open.with_probe(self.settings.load().probes) {
+        match half_open.with_probe(self.settings.read(|checked| checked.probes)) {
             Some(next) if self.shift(word, next, Cause::OpenTimeOver, now) => {
                 Decision::Admit(CircuitPermit::new(half_open, Role::Probe))
             }
@@ -89,21 +90,21 @@ impl Circuit {
 
     /// ## Half-open => (Half-open | Open | Closed | Ramping up)
     fn admit_half_open(&self, word: Word, now: Tick) -> Decision {
-        let settings = self.settings.load();
-        let Some(end) = self.half_open_until(word, &settings) else {
+        let HalfOpen { rules, limit } = self.settings.read(Checked::half_open);
+        let Some(end) = self.half_open_until(word, limit) else {
             return Decision::LookAgain;
         };
         if now >= end {
             self.shift(word, word.opened(), Cause::HalfOpenTimedOut, now);
             return Decision::LookAgain;
         }
-        match word.with_probe(settings.probes) {
+        match word.with_probe(rules.probes) {
             Some(next) if self.exchange(word, next) => {
                 Decision::Admit(CircuitPermit::new(word, Role::Probe))
             }
             Some(_) => Decision::LookAgain,
             // No probe may be left to report since there are to be fewer of them: then nobody else decides.
-            None => match word.decided(settings.probe_rules()) {
+            None => match word.decided(rules) {
                 (next, Some(cause)) => {
                     self.shift(word, next, cause, now);
                     Decision::LookAgain
@@ -129,13 +130,12 @@ impl Circuit {
                 self.open_until(word).is_some_and(|end| now.tick() < end)
             }
             (Mode::Automatic, State::HalfOpen) => {
-                let settings = self.settings.load();
-                let decides =
-                    |end| now.tick() >= end || word.decided(settings.probe_rules()).1.is_some();
-                word.with_probe(settings.probes).is_none()
+                let HalfOpen { rules, limit } = self.settings.read(Checked::half_open);
+                word.with_probe(rules.probes).is_none()
+                    && word.decided(rules).1.is_none()
                     && self
-                        .half_open_until(word, &settings)
-                        .is_some_and(|end| !decides(end))
+                        .half_open_until(word, limit)
+                        .is_some_and(|end| now.tick() < end)
             }
         }
     }
@@ -163,9 +163,8 @@ impl Circuit {
     }
 
     /// Returns the end of a half-open state, or none if its generation is over.
-    pub(super) fn half_open_until(&self, word: Word, settings: &Checked) -> Option<Tick> {
-        let start = self.start_of(word)?;
-        Some(start + Duration::from_nanos(settings.half_open_ns))
+    pub(super) fn half_open_until(&self, word: Word, limit: Duration) -> Option<Tick> {
+        Some(self.start_of(word)? + limit)
     }
 
     fn start_of(&self, word: Word) -> Option<Tick> {

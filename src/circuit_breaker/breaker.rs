@@ -292,7 +292,7 @@ impl CircuitBreaker {
     /// Returns how many calls failed in a row, if a rule counts them.
     #[must_use]
     pub fn consecutive_failures(&self) -> u32 {
-        let rules = self.circuit.settings.load().rules;
+        let rules = self.circuit.settings.rules();
         let generation = self.circuit.load().generation();
         rules
             .consecutive_failures

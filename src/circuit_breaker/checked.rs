@@ -1,5 +1,7 @@
 //! Settings that were checked, as a circuit goes by them, and how they give way to others.
 
+use std::time::Duration;
+
 use super::{Settings, Window, open_time::OpenTime, rule::Rules, state::ProbeRules};
 use crate::{
     event::{Event, Mode, Scope},
@@ -33,12 +35,22 @@ pub(super) struct Checked {
     pub(super) mode: Mode,
 }
 
+/// What a half-open circuit goes by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HalfOpen {
+    pub(super) rules: ProbeRules,
+    pub(super) limit: Duration,
+}
+
 impl Checked {
-    pub(super) fn probe_rules(&self) -> ProbeRules {
-        ProbeRules {
-            probes: self.probes,
-            bad_to_open: self.probe_failure_rate.of(self.probes),
-            ramps_up: self.ramp_up_ns != AT_ONCE,
+    pub(super) fn half_open(&self) -> HalfOpen {
+        HalfOpen {
+            rules: ProbeRules {
+                probes: self.probes,
+                bad_to_open: self.probe_failure_rate.of(self.probes),
+                ramps_up: self.ramp_up_ns != AT_ONCE,
+            },
+            limit: Duration::from_nanos(self.half_open_ns),
         }
     }
 

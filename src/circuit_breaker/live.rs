@@ -9,12 +9,13 @@
 
 use std::sync::Arc;
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::ArcSwap;
 
 use super::{
     Settings,
     breaker::Circuit,
     checked::{Change, Checked, NEVER_SLOW},
+    rule::Rules,
     state::Word,
 };
 use crate::{
@@ -55,9 +56,15 @@ impl Live {
         self.slow_ns() != NEVER_SLOW
     }
 
-    /// Returns the settings in force, for one decision.
-    pub(super) fn load(&self) -> Guard<Arc<Checked>> {
-        self.checked.load()
+    /// Reads of the settings in force what one decision goes by.
+    // Apart, so that nobody prepares for it who does not come to it.
+    #[inline(never)]
+    pub(super) fn read<T>(&self, part: impl FnOnce(&Checked) -> T) -> T {
+        part(&self.checked.load())
+    }
+
+    pub(super) fn rules(&self) -> Rules {
+        self.read(|checked| checked.rules)
     }
 }
 
@@ -67,7 +74,7 @@ impl Circuit {
         let told = settings.checked()?;
         let live = &self.settings;
         let _changing = live.changing.lock();
-        let before = **live.load();
+        let before = live.read(|checked| *checked);
         let after = told.in_shape_of(&before);
         live.slow_ns.store(after.slow_ns, Ordering::Relaxed);
         live.checked.store(Arc::new(after));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     breaker::Circuit,
-    checked::NEVER_SLOW,
+    checked::{Checked, NEVER_SLOW},
     record::{Ended, Look, Place},
     rule::{Evidence, Rules},
     state::{CircuitPermit, Report, Role, Word},
@@ -118,8 +118,8 @@ impl Circuit {
         let evidence = self.record.count_among_last(calls, era);
         // Without a failure no rate is reached: there is none of zero.
         if let Some(evidence) = evidence.filter(|evidence| evidence.failed > 0) {
-            let rules = &self.settings.load().rules;
-            self.ask(word, Look::Done(evidence), 0, rules, completion.now());
+            let rules = self.settings.rules();
+            self.ask(word, Look::Done(evidence), 0, &rules, completion.now());
         }
         true
     }
@@ -133,8 +133,8 @@ impl Circuit {
     #[cold]
     fn judge_good(&self, word: Word, cursor: Cursor, now: Tick) {
         let look = self.record.look(cursor);
-        let rules = &self.settings.load().rules;
-        self.ask(word, look, 0, rules, &Now::at(now));
+        let rules = self.settings.rules();
+        self.ask(word, look, 0, &rules, &Now::at(now));
     }
 
     /// Settles a call.
@@ -173,10 +173,10 @@ impl Circuit {
         if look.is_none() && !ended.outcome.is_failure() {
             return;
         }
-        let rules = &self.settings.load().rules;
-        let in_a_row = self.in_a_row(word, ended, rules);
+        let rules = self.settings.rules();
+        let in_a_row = self.in_a_row(word, ended, &rules);
         if let Some(look) = look {
-            self.ask(word, look, in_a_row, rules, now);
+            self.ask(word, look, in_a_row, &rules, now);
         }
     }
 
@@ -213,16 +213,16 @@ impl Circuit {
             _ if ended.is_bad() => Report::Bad,
             _ => Report::Good,
         };
-        let settings = self.settings.load();
+        let half_open = self.settings.read(Checked::half_open);
         loop {
             let word = self.load();
             if word.generation() != generation {
                 return self.record.count_for_life(ended);
             }
             let is_over = self
-                .half_open_until(word, &settings)
+                .half_open_until(word, half_open.limit)
                 .is_some_and(|end| now.tick() >= end);
-            let (next, cause) = match word.reported(report, settings.probe_rules()) {
+            let (next, cause) = match word.reported(report, half_open.rules) {
                 _ if is_over => (word.opened(), Some(Cause::HalfOpenTimedOut)),
                 reported => reported,
             };
@@ -316,7 +316,7 @@ impl Circuit {
         let asked_until = Tick::from_nanos(self.asked_until.load(Ordering::Relaxed));
         let asked_ns = nanos(asked_until.since(now));
         let openings = self.openings.load(Ordering::Relaxed);
-        let open_time = self.settings.load().open_time;
+        let open_time = self.settings.read(|checked| checked.open_time);
         open_time.after(openings, asked_ns, fastrand::f64())
     }
 
