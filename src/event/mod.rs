@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{clock::Clock, outcome::Outcome, rejection::Reason};
+use crate::{clock::Clock, outcome::Outcome, rejection::Reason, settings::Applied};
 
 pub use self::circuit::{Cause, Mode, State};
 
@@ -47,6 +47,12 @@ pub enum Event {
         from: u32,
         /// The limit after.
         to: u32,
+    },
+    /// New settings were applied that changed something.
+    #[non_exhaustive]
+    Settings {
+        /// How many fields changed.
+        changed: usize,
     },
     /// A call was refused.
     #[non_exhaustive]
@@ -215,6 +221,14 @@ impl Scope {
             let told = catch_unwind(AssertUnwindSafe(|| observer.observe(self.name(), event)));
             drop(told);
         }
+    }
+}
+
+/// Tells observers of new settings, if they changed anything.
+pub(crate) fn tell_settings(scope: &Scope, applied: &Applied) {
+    let changed = applied.changed().len();
+    if changed > 0 {
+        scope.tell(&Event::Settings { changed });
     }
 }
 

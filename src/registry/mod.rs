@@ -6,7 +6,6 @@ mod keyed;
 mod keyed_layer;
 mod pattern;
 mod source;
-mod until_live;
 
 pub use self::{
     handle::Registry,
@@ -14,5 +13,4 @@ pub use self::{
     keyed_layer::{KeyedLayer, KeyedService},
     pattern::Pattern,
     source::{ApplyError, ApplyReport, RegisterError, SettingsSource},
-    until_live::Applied,
 };
