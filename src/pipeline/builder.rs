@@ -40,6 +40,10 @@ impl Builder {
 }
 
 impl<C, F, R> Builder<C, F, R> {
+    pub(crate) const fn clock_in_use(&self) -> &Clock {
+        self.scope.clock()
+    }
+
     /// Sets all settings.
     pub fn settings(self, settings: Settings) -> Self {
         Self { settings, ..self }
@@ -68,6 +72,11 @@ impl<C, F, R> Builder<C, F, R> {
     /// Sets the clock. Default: [`Clock::new`].
     pub fn clock(self, clock: Clock) -> Self {
         let scope = self.scope.on_clock(clock);
+        Self { scope, ..self }
+    }
+
+    pub(crate) fn observed_like(self, other: &Scope) -> Self {
+        let scope = self.scope.observed_like(other);
         Self { scope, ..self }
     }
 
