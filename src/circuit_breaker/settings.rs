@@ -68,14 +68,17 @@ pub struct Settings {
     /// Default: 10, Hystrix's number.
     pub buckets: u32,
     /// The share of failed calls that trips the circuit: more than 0, at most 1. Default: 0.5.
+    #[cfg_attr(feature = "serde", serde(with = "crate::or_none"))]
     pub failure_rate: Option<f64>,
     /// The share of slow calls that trips the circuit. Default: none, since only you know what is slow.
+    #[cfg_attr(feature = "serde", serde(with = "crate::or_none"))]
     pub slow_calls: Option<SlowCalls>,
     /// How many calls a rate is judged on at least, from 1 to 1,000,000, and at most the length of a
     /// window of calls. Default: 20; then noise of 5 % trips by chance once in 100 million looks.
     pub minimum_calls: u32,
     /// How many failures in a row trip the circuit, from 1; a success that began before them and ends
     /// among them begins the row anew. Default: none.
+    #[cfg_attr(feature = "serde", serde(with = "crate::or_none"))]
     pub consecutive_failures: Option<u32>,
     /// How long the circuit stays open, from 1 ms to a year; jitter comes on top, so ask a rejection for
     /// its `retry_after` rather than counting along. Default: 5 s, Hystrix's number.
@@ -87,7 +90,7 @@ pub struct Settings {
     /// The longest open time, also for growth and for a retry-after of the dependency, from
     /// `open_for` to a year. Default: `open_for`, or a minute if that is longer, after which an operator
     /// wants to see a probe.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::or_none::duration"))]
     pub open_for_max: Option<Duration>,
     /// The largest part of the open time that is added to it by chance, from 0 to 1, so that many
     /// clients do not probe at the same moment. Default: 0.1.
@@ -100,11 +103,11 @@ pub struct Settings {
     pub probe_failure_rate: f64,
     /// How long the circuit may be half-open before it opens again, from 1 ms to a year, or none for
     /// ever. Default: 10 s, so that a probe that hangs does not hold it.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::or_none::duration"))]
     pub half_open_for: Option<Duration>,
     /// Over what time the share of admitted calls grows from a tenth to all after the circuit closed,
     /// from 1 ms to a year. Default: none, all at once.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::or_none::duration"))]
     pub ramp_up: Option<Duration>,
     /// Who decides. Default: the rules.
     pub mode: Mode,
