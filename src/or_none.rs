@@ -10,7 +10,7 @@ use serde::{
     de::{self, IntoDeserializer, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-const NONE: &str = "none";
+pub(crate) const NONE: &str = "none";
 
 /// Writes the word where JSON would have null: in TOML what is null would be left out, and come back
 /// with its default.
