@@ -74,6 +74,12 @@ pub enum Event {
         /// How it ended.
         ending: FallbackEnding,
     },
+    /// A registry has got a pipeline.
+    #[non_exhaustive]
+    Added {},
+    /// A registry no longer has a pipeline; calls and handles of it go on.
+    #[non_exhaustive]
+    Removed {},
 }
 
 /// How a fallback that was needed ended.
@@ -154,6 +160,21 @@ impl Scope {
         let observer: Arc<dyn Observer> = Arc::new(observer);
         Self {
             observers: Some(known.chain([observer]).collect()),
+            ..self
+        }
+    }
+
+    /// Adds the observers of another scope.
+    #[must_use]
+    pub(crate) fn observed_like(self, other: &Self) -> Self {
+        let Some(own) = &self.observers else {
+            // Shared, since there may be a scope for each of many keys.
+            let observers = other.observers.clone();
+            return Self { observers, ..self };
+        };
+        let others = other.observers.iter().flat_map(|others| others.iter());
+        Self {
+            observers: Some(own.iter().chain(others).cloned().collect()),
             ..self
         }
     }

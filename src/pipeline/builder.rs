@@ -41,6 +41,21 @@ impl Builder {
 }
 
 impl<C, F, R> Builder<C, F, R> {
+    /// Returns the name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.scope.name().unwrap_or_default()
+    }
+
+    /// Returns the settings as they are so far.
+    pub const fn own_settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(crate) const fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
     /// Sets all settings.
     pub fn settings(self, settings: Settings) -> Self {
         Self { settings, ..self }
@@ -69,6 +84,11 @@ impl<C, F, R> Builder<C, F, R> {
     /// Sets the clock. Default: [`Clock::new`].
     pub fn clock(self, clock: Clock) -> Self {
         let scope = self.scope.on_clock(clock);
+        Self { scope, ..self }
+    }
+
+    pub(crate) fn observed_like(self, other: &Scope) -> Self {
+        let scope = self.scope.observed_like(other);
         Self { scope, ..self }
     }
 

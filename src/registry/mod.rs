@@ -1,1 +1,14 @@
-//! Pipelines by name: one list of all, keyed sets made on first use, settings for many.
+//! Pipelines by name.
+
+mod handle;
+mod index;
+mod pattern;
+mod source;
+mod until_live;
+
+pub use self::{
+    handle::Registry,
+    pattern::Pattern,
+    source::{ApplyError, ApplyReport, RegisterError, SettingsSource},
+    until_live::Applied,
+};
