@@ -9,10 +9,14 @@ use super::{
     EffectiveSetting, FileError, Origin,
     overlay::{Overlay, Says, merge, says},
     parse,
-    pending::{Pattern, check},
+    pending::check,
     place::{paths_below, written},
 };
-use crate::{pipeline::Settings, settings::SettingsError};
+use crate::{
+    pipeline::Settings,
+    registry::{Pattern, SettingsSource},
+    settings::SettingsError,
+};
 
 /// The settings of many pipelines, as a file gives them. See the [module docs](super) for what is in it.
 ///
@@ -86,7 +90,7 @@ impl SettingsFile {
                 continue;
             };
             if name.contains('*') {
-                file.patterns.push((Pattern::new(&name), overlay));
+                file.patterns.push((Pattern::new(name), overlay));
             } else {
                 file.names.insert(name, overlay);
             }
@@ -97,21 +101,6 @@ impl SettingsFile {
         file
     }
 
-    /// Returns the settings of the pipeline of this name, given those of the code.
-    ///
-    /// # Errors
-    ///
-    /// The first setting that is out of its range now that all layers are over each other, by its path.
-    pub fn settings(&self, name: &str, code: &Settings) -> Result<Settings, SettingsError> {
-        check(code)?;
-        let settings = match self.layers(name).count() {
-            0 => code.clone(),
-            _ => complete(&self.merged(name, code))?,
-        };
-        check(&settings)?;
-        Ok(settings)
-    }
-
     /// Returns every field of the pipeline of this name with its value and who gave it, given the settings
     /// of the code. A part that is switched off, such as a queue, is one field, which is none.
     ///
@@ -119,7 +108,7 @@ impl SettingsFile {
     ///
     /// # Errors
     ///
-    /// Those of [`settings`](Self::settings).
+    /// Those of [`settings`](SettingsSource::settings).
     ///
     /// # Examples
     ///
@@ -207,6 +196,24 @@ impl SettingsFile {
             merge(&mut merged, &Value::Object(overlay.clone()));
         }
         merged
+    }
+}
+
+/// For [`Registry::apply`](crate::registry::Registry::apply).
+impl SettingsSource for SettingsFile {
+    /// Returns the settings of the pipeline of this name: those of the code, and over them what the file
+    /// says.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that is out of its range now that all layers are over each other, by its path.
+    fn settings(&self, name: &str, code: &Settings) -> Result<Settings, SettingsError> {
+        check(code)?;
+        if self.layers(name).next().is_none() {
+            return Ok(code.clone());
+        }
+        let settings = complete(&self.merged(name, code))?;
+        check(&settings).map(|()| settings)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use portcullis::{
     pipeline::Settings,
+    registry::SettingsSource,
     settings_file::{FileError, SettingsFile},
 };
 

@@ -6,6 +6,7 @@ use portcullis::{
     bulkhead::{self, QueueSettings},
     circuit_breaker,
     pipeline::Settings,
+    registry::SettingsSource,
     settings_file::{Origin, SettingsFile},
 };
 
