@@ -6,9 +6,11 @@ mod overlay;
 mod parse;
 mod pending;
 mod place;
+mod source;
 
 pub use self::{
     error::FileError,
     file::SettingsFile,
     overlay::{EffectiveSetting, Origin},
+    source::{FileEvent, FileSource, FileStatus},
 };
