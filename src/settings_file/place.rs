@@ -35,6 +35,13 @@ impl Fields {
     }
 }
 
+#[cfg(test)]
+impl Fields {
+    pub(super) const fn value(&self) -> &Value {
+        &self.0
+    }
+}
+
 /// Returns settings as they stand in a file.
 pub(super) fn written(settings: &Settings) -> Value {
     serde_json::to_value(settings).expect("settings are words, numbers and tables")
