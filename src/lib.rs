@@ -47,6 +47,7 @@ pub mod event;
 pub mod window;
 
 pub mod gate;
+mod keyed;
 
 pub mod bulkhead;
 pub mod circuit_breaker;

@@ -171,6 +171,12 @@ impl QueuedBulkhead {
         self.shared.queue.len()
     }
 
+    /// Returns whether no call is in flight and none waits. Whoever sees it sees what ended calls did.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        // In this order: who has left the queue is in flight by then.
+        self.shared.queue.len() == 0 && self.shared.queue.permits().is_idle()
+    }
+
     /// Tells this bulkhead from others for as long as it lives.
     fn address(&self) -> usize {
         Arc::as_ptr(&self.shared).addr()

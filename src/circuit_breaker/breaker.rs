@@ -237,6 +237,19 @@ impl CircuitBreaker {
         }
     }
 
+    /// Sets the mode of a circuit that nobody has yet, and tells nobody.
+    pub(crate) fn begin_in(&self, mode: Mode) {
+        self.circuit
+            .word
+            .store(Word::new(mode).0, Ordering::Release);
+    }
+
+    /// Returns whether the circuit is closed, and nobody has set another mode.
+    pub(crate) fn is_closed_in(&self, mode: Mode) -> bool {
+        let word = self.circuit.load();
+        word.state() == State::Closed && word.mode() == mode
+    }
+
     /// Returns the state. An open circuit stays open until a call comes to probe it.
     #[must_use]
     pub fn state(&self) -> State {

@@ -52,8 +52,8 @@ impl<C, F, R> Builder<C, F, R> {
         &self.settings
     }
 
-    pub(crate) const fn scope(&self) -> &Scope {
-        &self.scope
+    pub(crate) const fn clock_in_use(&self) -> &Clock {
+        self.scope.clock()
     }
 
     /// Sets all settings.

@@ -7,7 +7,7 @@ use crate::{
     bulkhead::{self, QueuedBulkhead},
     circuit_breaker::CircuitBreaker,
     clock::{Now, Tick, nanos},
-    event::Scope,
+    event::{Mode, Scope},
     gate::{Completion, Handle, Policy, Queue},
     outcome::Outcome,
     rejection::Rejection,
@@ -109,6 +109,25 @@ impl Control {
             limit: bulkhead.limit(),
             queued: bulkhead.queued(),
         }
+    }
+
+    /// Returns whether nothing would be lost with the pipeline but its counts for life: no call in it, the
+    /// circuit closed, nothing in the window, and nothing set by hand.
+    pub(crate) fn is_at_rest(&self, now: Tick) -> bool {
+        let (breaker, bulkhead) = &self.parts.policies;
+        // First, since it shows what ended calls did.
+        bulkhead.is_at_rest()
+            && breaker.is_closed_in(Mode::Automatic)
+            && self.parts.counts.is_empty(now)
+    }
+
+    /// Sets the mode of a pipeline that nobody has yet, and tells nobody.
+    pub(crate) fn begin_in(&self, mode: Mode) {
+        self.parts.policies.0.begin_in(mode);
+    }
+
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.parts, &other.parts)
     }
 
     pub(super) fn counts(&self) -> &Arc<Counts> {

@@ -88,6 +88,20 @@ impl<C, F, R> Pipeline<C, F, R> {
     {
         PipelineLayer(self.clone())
     }
+
+    /// Wraps a service, as the layer does.
+    #[inline]
+    pub(crate) fn around<S>(&self, inner: S) -> <PipelineLayer<C, F, R> as Layer<S>>::Service
+    where
+        F: Recovery,
+        R: Clone,
+    {
+        let timed = TimeoutLayer::with(self.time_limit).layer(Lift(inner));
+        Lower {
+            stack: self.gate.refusal().0.wrap(self.gate.layer_queued(timed)),
+            refusal: self.refusal.clone(),
+        }
+    }
 }
 
 /// The layer of a [`Pipeline`].
@@ -105,16 +119,7 @@ where
     type Service = Lower<F::Service<Guarded<S, C, F>>, R>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let Pipeline {
-            gate,
-            refusal,
-            time_limit,
-        } = &self.0;
-        let timed = TimeoutLayer::with(*time_limit).layer(Lift(inner));
-        Lower {
-            stack: gate.refusal().0.wrap(gate.layer_queued(timed)),
-            refusal: refusal.clone(),
-        }
+        self.0.around(inner)
     }
 }
 

@@ -6,8 +6,8 @@ use parking_lot::Mutex;
 
 use super::{
     ApplyError, ApplyReport, Pattern, RegisterError, SettingsSource,
-    index::{Index, Listed, Rules},
-    until_live::{Applied, apply, check},
+    index::{Index, Listed, Rules, checked},
+    until_live::{Applied, apply},
 };
 use crate::{
     event::{Event, Mode, Scope},
@@ -73,18 +73,23 @@ impl Registry {
         }
         let code = Arc::new(builder.own_settings().clone());
         let rules = self.rules_for(&name);
-        let settings = wanted(&rules, &name, &code);
-        let built = settings.and_then(|settings| self.build(builder.settings(settings)));
-        let pipeline = built.map_err(|error| RegisterError::settings(&name, error))?;
+        let pipeline = rules
+            .settings(&name, &code)
+            .and_then(|settings| self.build(builder.settings(settings), &rules))
+            .map_err(|error| RegisterError::settings(&name, error))?;
         let listed = Listed {
             control: pipeline.control().clone(),
             code,
             refused: None,
             is_keyed: false,
         };
-        if !self.add(&name, &listed, &rules) {
+        let mut index = self.shared.index.lock();
+        if !index.insert(Arc::clone(&name), listed.clone()) {
+            drop(index);
             return Err(RegisterError::taken(&name));
         }
+        drop(index);
+        self.welcome(&listed, &rules);
         Ok(pipeline)
     }
 
@@ -183,7 +188,7 @@ impl Registry {
     /// The pipelines that cannot have their settings. Nothing has changed then, and the source before is
     /// still in force.
     pub fn apply(&self, source: Arc<dyn SettingsSource>) -> Result<ApplyReport, ApplyError> {
-        for_all(&self.list(), &*source)?;
+        check_all(&self.list(), &*source)?;
         let before = self.shared.index.lock().set_source(source);
         drop(before);
         let listed = self.list();
@@ -207,28 +212,56 @@ impl Registry {
     pub(super) fn build<C, F, R>(
         &self,
         builder: Builder<C, F, R>,
+        rules: &Rules,
     ) -> Result<Pipeline<C, F, R>, SettingsError>
     where
         C: Clone,
         F: Recovery,
     {
-        builder.observed_like(&self.shared.scope).build()
+        let pipeline = builder.observed_like(&self.shared.scope).build()?;
+        if let Some(mode) = rules.mode {
+            pipeline.control().begin_in(mode);
+        }
+        Ok(pipeline)
     }
 
-    /// Lists a pipeline that was built by some rules, unless its name is taken.
-    pub(super) fn add(&self, name: &Arc<str>, listed: &Listed, built_by: &Rules) -> bool {
-        let mut index = self.shared.index.lock();
-        if !index.insert(Arc::clone(name), listed.clone()) {
-            return false;
+    /// Sets names aside for the keys of a set, unless some of them are taken.
+    pub(super) fn reserve(&self, prefix: &Arc<str>) -> Result<(), RegisterError> {
+        let is_free = self.shared.index.lock().reserve(prefix);
+        is_free
+            .then_some(())
+            .ok_or_else(|| RegisterError::taken(prefix))
+    }
+
+    /// Takes a set off the list.
+    pub(super) fn release(&self, prefix: &str) {
+        let released = self.shared.index.lock().release(prefix);
+        for listed in released {
+            listed.control.own_scope().tell(&Event::Removed {});
         }
-        let generation = index.generation();
-        drop(index);
+    }
+
+    /// Lists the pipeline of a key, which was built by some rules.
+    pub(super) fn add_keyed(&self, name: Arc<str>, listed: &Listed, built_by: &Rules) {
+        let evicted = self.shared.index.lock().insert_keyed(name, listed.clone());
+        drop(evicted);
+        self.welcome(listed, built_by);
+    }
+
+    /// Takes the pipeline of a key off the list.
+    pub(super) fn remove_keyed(&self, control: &Control) {
+        let removed = self.shared.index.lock().remove_keyed(control);
+        drop(removed);
+        control.own_scope().tell(&Event::Removed {});
+    }
+
+    /// Tells of a pipeline that was listed, and brings it up to the rules of today.
+    fn welcome(&self, listed: &Listed, built_by: &Rules) {
         listed.control.own_scope().tell(&Event::Added {});
-        if generation != built_by.generation {
+        if self.shared.index.lock().generation() != built_by.generation {
             self.conform(listed);
+            self.obey(listed, None);
         }
-        self.obey(listed, None);
-        true
     }
 
     /// Applies the settings of the source that is in force.
@@ -236,7 +269,7 @@ impl Registry {
         let name = listed.control.name();
         loop {
             let rules = self.rules_for(name);
-            let settings = wanted(&rules, name, &listed.code);
+            let settings = rules.settings(name, &listed.code);
             let applied = settings.and_then(|settings| apply(&listed.control, &settings));
             let refused = applied.as_ref().err().cloned().map(Arc::new);
             let mut index = self.shared.index.lock();
@@ -261,23 +294,13 @@ impl Registry {
     }
 }
 
-/// Returns the settings that a pipeline shall have, checked.
-fn wanted(rules: &Rules, name: &str, code: &Settings) -> Result<Settings, SettingsError> {
-    let settings = match &rules.source {
-        Some(source) => source.settings(name, code)?,
-        None => code.clone(),
-    };
-    check(&settings).map(|()| settings)
-}
-
 /// Checks what a source says about all pipelines.
-fn for_all(listed: &[Listed], source: &dyn SettingsSource) -> Result<(), ApplyError> {
+fn check_all(listed: &[Listed], source: &dyn SettingsSource) -> Result<(), ApplyError> {
     let refused: Vec<_> = listed
         .iter()
         .filter_map(|listed| {
             let name = listed.control.name();
-            let settings = source.settings(name, &listed.code);
-            let error = settings.and_then(|settings| check(&settings)).err()?;
+            let error = checked(source, name, &listed.code).err()?;
             Some((name.to_owned(), error))
         })
         .collect();

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, mem, sync::Arc};
 
-use super::{Pattern, SettingsSource};
+use super::{Pattern, SettingsSource, until_live::check};
 use crate::{
     event::Mode,
     pipeline::{Control, Settings},
@@ -39,6 +39,26 @@ pub(super) struct Rules {
     pub(super) mode: Option<Mode>,
 }
 
+impl Rules {
+    /// Returns the settings that a pipeline shall have, which are known to be right.
+    pub(super) fn settings(&self, name: &str, code: &Settings) -> Result<Settings, SettingsError> {
+        match &self.source {
+            Some(source) => checked(&**source, name, code),
+            None => check(code).map(|()| code.clone()),
+        }
+    }
+}
+
+/// Asks a source, and checks the answer.
+pub(super) fn checked(
+    source: &dyn SettingsSource,
+    name: &str,
+    code: &Settings,
+) -> Result<Settings, SettingsError> {
+    let settings = source.settings(name, code)?;
+    check(&settings).map(|()| settings)
+}
+
 impl Index {
     pub(super) fn find(&self, name: &str) -> Option<&Listed> {
         self.pipelines.get(name)
@@ -50,12 +70,16 @@ impl Index {
 
     /// Adds a pipeline, unless its name is taken.
     pub(super) fn insert(&mut self, name: Arc<str>, listed: Listed) -> bool {
-        let is_free =
-            !self.pipelines.contains_key(&name) && (listed.is_keyed || !self.is_of_a_set(&name));
+        let is_free = !self.pipelines.contains_key(&name) && !self.is_of_a_set(&name);
         if is_free {
             self.pipelines.insert(name, listed);
         }
         is_free
+    }
+
+    /// Adds the pipeline of a key, and returns the one before, which was evicted and is about to be removed.
+    pub(super) fn insert_keyed(&mut self, name: Arc<str>, listed: Listed) -> Option<Listed> {
+        self.pipelines.insert(name, listed)
     }
 
     fn is_of_a_set(&self, name: &str) -> bool {
@@ -66,6 +90,15 @@ impl Index {
 
     pub(super) fn remove(&mut self, name: &str) -> Option<Listed> {
         self.pipelines.remove(name)
+    }
+
+    /// Removes the pipeline of a key, unless there is another one by now.
+    pub(super) fn remove_keyed(&mut self, control: &Control) -> Option<Listed> {
+        let listed = self.pipelines.get(control.name())?;
+        let is_same = listed.control.is(control);
+        is_same
+            .then(|| self.pipelines.remove(control.name()))
+            .flatten()
     }
 
     /// Sets names aside for the keys of a set, unless some of them are taken.

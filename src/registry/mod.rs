@@ -2,12 +2,16 @@
 
 mod handle;
 mod index;
+mod keyed;
+mod keyed_layer;
 mod pattern;
 mod source;
 mod until_live;
 
 pub use self::{
     handle::Registry,
+    keyed::{Evicted, Keyed},
+    keyed_layer::{KeyedLayer, KeyedService},
     pattern::Pattern,
     source::{ApplyError, ApplyReport, RegisterError, SettingsSource},
     until_live::Applied,

@@ -147,6 +147,11 @@ impl Counts {
         Tally::from_fn(|kind| self.in_window(newest, kind))
     }
 
+    /// Returns whether nothing happened in the window that ends at `now`.
+    pub(crate) fn is_empty(&self, now: Tick) -> bool {
+        self.window(now) == Tally::default()
+    }
+
     /// Returns what happened since the counters were made.
     #[must_use]
     pub fn lifetime(&self) -> Tally {
