@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use crate::{
     Protocol,
-    server::{BODY, ClosedPort, Fault, FaultServer},
+    server::{ClosedPort, Fault, FaultServer},
     support::soon,
 };
 
@@ -56,6 +56,8 @@ async fn is_pending(future: &mut (impl Future + Unpin)) -> bool {
     }
     future.now_or_never().is_none()
 }
+
+const BODY: usize = Fault::BODY;
 
 #[tokio::test]
 async fn a_healthy_server_answers_over_one_connection() {

@@ -2,10 +2,13 @@
 
 #[path = "../support/faults/mod.rs"]
 mod server;
+#[path = "../support/soak/mod.rs"]
+mod soak;
 #[path = "../support/mod.rs"]
 mod support;
 
 mod bare;
+mod short_soak;
 
 use reqwest::{Client, ClientBuilder};
 

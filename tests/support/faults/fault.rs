@@ -59,10 +59,10 @@ pub(crate) enum Fault {
     GrpcTruncated,
 }
 
-/// How many bytes a body has.
-pub(crate) const BODY: usize = 1000;
-
 impl Fault {
+    /// How many bytes a body has.
+    pub(crate) const BODY: usize = BODY;
+
     pub(crate) const ALL: [Self; 25] = [
         Self::Healthy,
         Self::Hang,
@@ -144,6 +144,7 @@ pub(super) enum Break {
     GoAway(Reason),
 }
 
+const BODY: usize = 1000;
 const OK: Step = head(200, Some(BODY), &[]);
 const OF_NO_LENGTH: Step = head(200, None, &[]);
 const EVENTS: Step = head(200, None, &[("content-type", "text/event-stream")]);

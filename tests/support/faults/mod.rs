@@ -25,7 +25,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-pub(crate) use self::fault::{BODY, Fault};
+pub(crate) use self::fault::Fault;
 use self::fault::{Step, script};
 
 /// A server that misbehaves, until it is dropped.
