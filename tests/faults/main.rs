@@ -8,6 +8,7 @@ mod soak;
 mod support;
 
 mod bare;
+mod pipelines;
 mod short_soak;
 
 use reqwest::{Client, ClientBuilder};
