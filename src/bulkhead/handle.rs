@@ -9,7 +9,7 @@ use super::{
 use crate::{
     clock::Now,
     event::{Event, Scope},
-    gate::{self, Borrowed, Completion, Flight, GateLayer, Handle, Policy},
+    gate::{self, Borrowed, Completion, Flight, GateLayer, Handle, Later, Policy},
     rejection::{Reason, Rejection},
     settings::SettingsError,
 };
@@ -180,6 +180,10 @@ impl Policy for Bulkhead {
     #[inline]
     fn settle(&self, permit: Permit, _: &Completion<'_>) {
         self.withdraw(permit);
+    }
+
+    fn settle_later(&self, permit: Permit, _: &Completion<'_>) -> Option<Later> {
+        Some(Later::new(self.clone(), permit))
     }
 
     #[inline]

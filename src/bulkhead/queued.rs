@@ -20,7 +20,9 @@ use super::{
 use crate::{
     clock::{Now, Tick},
     event::Scope,
-    gate::{self, Borrowed, Completion, Flight, GateLayer, Handle, Policy, Queue, QueuedLayer},
+    gate::{
+        self, Borrowed, Completion, Flight, GateLayer, Handle, Later, Policy, Queue, QueuedLayer,
+    },
     rejection::{Reason, Rejection},
     settings::SettingsError,
 };
@@ -204,6 +206,10 @@ impl Policy for QueuedBulkhead {
     #[inline(always)]
     fn settle(&self, permit: Permit, _: &Completion<'_>) {
         self.withdraw(permit);
+    }
+
+    fn settle_later(&self, permit: Permit, _: &Completion<'_>) -> Option<Later> {
+        Some(Later::new(self.clone(), permit))
     }
 
     #[inline]

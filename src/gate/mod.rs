@@ -64,6 +64,7 @@
 //! Dropping the response future at any point gives back everything the call held and counts it as
 //! cancelled; a panic of the inner service counts as a failure.
 
+mod aloft;
 mod flight;
 mod future;
 mod host;
@@ -76,6 +77,7 @@ mod service;
 mod waiting;
 
 pub use self::{
+    aloft::Later,
     flight::Flight,
     future::ResponseFuture,
     host::{Borrowed, Handle, Host, Judge},

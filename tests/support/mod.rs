@@ -13,7 +13,7 @@ use std::{
 
 use portcullis::{
     clock::Now,
-    gate::{Completion, Policy},
+    gate::{Completion, Later, Policy},
     rejection::{Reason, Rejection},
     window::Tally,
 };
@@ -75,6 +75,7 @@ pub(crate) struct Spy {
     panicking: Arc<AtomicBool>,
     shut: Arc<AtomicBool>,
     wants_latency: bool,
+    stays: bool,
 }
 
 impl Spy {
@@ -86,12 +87,21 @@ impl Spy {
             panicking: Arc::default(),
             shut: Arc::default(),
             wants_latency: false,
+            stays: false,
         }
     }
 
     pub(crate) fn wanting_latency(self) -> Self {
         Self {
             wants_latency: true,
+            ..self
+        }
+    }
+
+    /// Keeps its permits until a call that goes on has ended.
+    pub(crate) fn staying(self) -> Self {
+        Self {
+            stays: true,
             ..self
         }
     }
@@ -133,10 +143,22 @@ impl Policy for Spy {
 
     fn settle(&self, mut pass: Pass, completion: &Completion<'_>) {
         pass.0 = None;
+        if self.panicking.load(Ordering::Relaxed) {
+            self.note("panics");
+            panic!("the policy's own");
+        }
         self.note(&match completion.latency() {
             Some(latency) => format!("settles {:?} after {latency:?}", completion.outcome()),
             None => format!("settles {:?}", completion.outcome()),
         });
+    }
+
+    fn settle_later(&self, pass: Pass, completion: &Completion<'_>) -> Option<Later> {
+        if self.stays {
+            return Some(Later::new(self.clone(), pass));
+        }
+        self.settle(pass, completion);
+        None
     }
 
     fn withdraw(&self, mut pass: Pass) {
