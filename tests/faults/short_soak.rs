@@ -15,8 +15,8 @@ fn thousands_of_calls_over_all_faults_leave_nothing_behind() {
         let mut soak = Soak::start();
         for seed in 0..2 {
             soak.round(Round {
-                calls: 4_000,
-                callers: 400,
+                calls: 10_000,
+                callers: 600,
                 seed,
             })
             .await;
@@ -41,11 +41,10 @@ fn thousands_of_calls_over_all_faults_leave_nothing_behind() {
             "half_open_full",
             "success",
             "timeout",
-            "wait_timed_out",
         ];
         let missing: Vec<_> = expected.iter().filter(|end| !ends.contains(*end)).collect();
         assert!(missing.is_empty(), "{}: no {missing:?}", summary.name);
     }
     let made: u64 = summaries.iter().map(|summary| summary.calls()).sum();
-    assert!(made > 8_000, "{made}");
+    assert!(made > 20_000, "{made}");
 }

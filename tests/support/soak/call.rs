@@ -3,12 +3,12 @@
 use std::{future::Future, time::Duration};
 
 use futures_util::FutureExt;
-use portcullis::rejection::Rejection;
-use reqwest::{Method, Request, Response};
+use portcullis::rejection::{BoxError, Rejection};
 
 use super::{
+    answer::Answer,
     counted_as,
-    lane::{Call, Ends, Instead, Lane},
+    lane::{Call, Lane},
 };
 use crate::server::Fault;
 
@@ -68,11 +68,19 @@ impl Weather {
 impl Lane {
     /// Calls, waits as long as it likes, and returns how that ended.
     pub(super) async fn call(&self, weather: Weather, rng: &mut fastrand::Rng) -> &'static str {
-        let call = self.send(self.request(weather.random_fault(rng))).await;
+        let call = self.send(self.url(weather.random_fault(rng))).await;
         let end = match Patience::random(rng).wait(call).await {
             None => "cancelled",
-            Some(Err(error)) => why(&*error),
-            Some(Ok(response)) => self.read(response, Patience::random_time(rng)).await,
+            Some(Err(error)) => why(&error),
+            Some(Ok(response)) => {
+                let mut answer = Answer::new(response, self.ends());
+                let patience = match answer.has_end() {
+                    true => Patience::random(rng),
+                    false => Patience::random_time(rng),
+                };
+                patience.wait(answer.read()).await;
+                answer.end
+            }
         };
         self.go_on();
         end
@@ -80,44 +88,23 @@ impl Lane {
 
     /// Begins a call that should succeed.
     pub(super) async fn begin(&self) -> Call {
-        self.send(self.request(Some(Fault::Healthy))).await
+        self.send(self.url(Some(Fault::Healthy))).await
     }
 
     /// Waits for the end of a call that has begun.
     pub(super) async fn finish(&self, call: Call) -> &'static str {
         match call.await {
-            Ok(response) => self.read(response, Patience::Endless).await,
-            Err(error) => why(&*error),
+            Ok(response) => {
+                let mut answer = Answer::new(response, self.ends());
+                answer.read().await;
+                answer.end
+            }
+            Err(error) => why(&error),
         }
-    }
-
-    /// Reads the body, and returns how the call ended.
-    async fn read(&self, response: Response, patience: Patience) -> &'static str {
-        let at_head = by_head(&response);
-        let body = patience.wait(response.bytes()).await;
-        match (self.ends(), body) {
-            (Ends::WithHead, _) => at_head,
-        }
-    }
-
-    fn request(&self, fault: Option<Fault>) -> Request {
-        Request::new(Method::GET, self.url(fault).parse().unwrap())
     }
 }
 
-/// Returns how a call has ended whose head this is.
-fn by_head(response: &Response) -> &'static str {
-    if let Some(Instead(end)) = response.extensions().get() {
-        return end;
-    }
-    match response.status().as_u16() {
-        404 => "ignored",
-        429 | 500.. => "failure",
-        _ => "success",
-    }
-}
-
-/// Returns how a call has ended that has no answer.
-fn why(error: &(dyn std::error::Error + 'static)) -> &'static str {
-    Rejection::find(error).map_or("failure", counted_as)
+/// Returns how a call has ended that has no answer, or none that goes on.
+pub(super) fn why(error: &BoxError) -> &'static str {
+    Rejection::find(&**error).map_or("failure", counted_as)
 }

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each binary uses a part of it")]
 
+mod answer;
 mod call;
 mod lane;
 
