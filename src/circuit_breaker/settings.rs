@@ -60,7 +60,7 @@ pub struct SlowCalls {
 
 /// Settings of a [`CircuitBreaker`](super::CircuitBreaker).
 ///
-/// They are checked when the breaker is built; an error names the field. Begin with
+/// They are checked when the breaker is built or takes them; an error names the field. Begin with
 /// `Settings::default()` and change it by the setters. Without any rule the circuit never trips by
 /// itself, and can still be looked at and opened by hand.
 #[derive(Clone, Debug, PartialEq)]
