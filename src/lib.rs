@@ -45,6 +45,7 @@ pub mod event;
 pub mod window;
 
 pub mod gate;
+mod keyed;
 
 pub mod bulkhead;
 pub mod circuit_breaker;

@@ -74,6 +74,8 @@
 
 mod admission;
 mod breaker;
+mod checked;
+mod live;
 #[cfg(all(test, portcullis_loom))]
 mod models;
 mod open_time;
@@ -85,6 +87,7 @@ mod streak;
 mod times;
 mod transition;
 
+pub(crate) use self::checked::Change;
 pub use self::{
     breaker::{CircuitBreaker, Counted},
     settings::{Settings, SlowCalls, Window},

@@ -146,6 +146,7 @@ mod builder;
 mod control;
 mod fault;
 mod layer;
+mod live;
 mod settings;
 mod snapshot;
 
