@@ -3,7 +3,9 @@
 use serde::Serialize;
 
 use crate::{
-    course::{Figures, Second},
+    course::Second,
+    edits::Edits,
+    figures::{Figures, Pages},
     load::{Plan, RATE},
     phase::{Phase, Schedule},
 };
@@ -17,6 +19,7 @@ pub(crate) struct Summary {
     pub(crate) most_outstanding: usize,
     pub(crate) guarded: Option<Figures>,
     pub(crate) unguarded: Option<Figures>,
+    pub(crate) edits: Option<Edits>,
 }
 
 impl Summary {
@@ -29,18 +32,20 @@ impl Summary {
             most_outstanding: plan.most_outstanding,
             guarded: None,
             unguarded: None,
+            edits: None,
         }
     }
 }
 
 pub(crate) fn print_header(schedule: Schedule, lanes: usize) {
     println!(
-        "{RATE} calls/s for {} s. Calls and latencies as the callers see them, in the second in \
-         which they ended;\nhits: calls that went out to the upstream.\n",
+        "{RATE} calls/s for {} s, of which 170 to the inventory, which has trouble. Its calls and latencies as the \
+         callers see them,\nin the second in which they ended; hits: calls that went out to it; pages: served in \
+         full, in part, not at all.\n",
         schedule.seconds()
     );
     print!(
-        "{:>4}  {:<8} {:<10}{:>8}{:>8}{:>8}{:>9}{:>10}{:>10}{:>10}{:>6}",
+        "{:>4}  {:<8} {:<10}{:>8}{:>8}{:>8}{:>9}{:>10}{:>10}{:>10}{:>6}{:>9}",
         "sec",
         "phase",
         "circuit",
@@ -51,7 +56,8 @@ pub(crate) fn print_header(schedule: Schedule, lanes: usize) {
         "fallback",
         "p50 ms",
         "p99 ms",
-        "hits"
+        "hits",
+        "pages"
     );
     println!(
         "{}",
@@ -67,9 +73,11 @@ pub(crate) fn print_second(number: u64, phase: Phase, seconds: &[Second]) {
     let [second, beside @ ..] = seconds else {
         return;
     };
-    let tally = &second.tally;
+    let tally = &second.tallies.items;
+    let pages = Pages::of(&second.tallies.pages);
+    let pages = format!("{}/{}/{}", pages.in_full, pages.in_part, pages.not_at_all);
     print!(
-        "{number:>4}  {:<8} {:<10}{:>8}{:>8}{:>8}{:>9}{:>10}{:>10}{:>10}{:>6}",
+        "{number:>4}  {:<8} {:<10}{:>8}{:>8}{:>8}{:>9}{:>10}{:>10}{:>10}{:>6}{pages:>9}",
         phase.as_str(),
         second.state,
         tally.success,
@@ -82,12 +90,15 @@ pub(crate) fn print_second(number: u64, phase: Phase, seconds: &[Second]) {
         second.upstream_hits,
     );
     for Second {
-        tally,
+        tallies,
         upstream_hits,
         ..
     } in beside
     {
-        print!("  |{:>17}{upstream_hits:>6}", ms(tally.quantile_ms(0.99)));
+        print!(
+            "  |{:>17}{upstream_hits:>6}",
+            ms(tallies.items.quantile_ms(0.99))
+        );
     }
     println!();
 }
@@ -100,10 +111,10 @@ pub(crate) fn print_summary(summary: &Summary) {
         "\nWhile the upstream was down ({} of {} s: failing, hanging, refused)",
         summary.seconds_down, summary.seconds
     );
-    println!("{:<30}{:>12}{:>12}", "", "guarded", "unguarded");
+    println!("{:<36}{:>12}{:>12}", "", "guarded", "unguarded");
     let row = |name: &str, of: &dyn Fn(&Figures) -> String| {
         let cell = |figures: &Option<Figures>| figures.as_ref().map_or("-".to_owned(), of);
-        println!("  {name:<28}{:>12}{:>12}", cell(guarded), cell(unguarded));
+        println!("  {name:<34}{:>12}{:>12}", cell(guarded), cell(unguarded));
     };
     row("calls with an answer of use", &|figures| {
         format!("{:.1} %", figures.down_answered_percent)
@@ -112,6 +123,21 @@ pub(crate) fn print_summary(summary: &Summary) {
     row("p99 of the callers, ms", &|figures| ms(figures.down_p99_ms));
     row("upstream hits", &|figures| {
         figures.down_upstream_hits.to_string()
+    });
+    row("pages in full/in part/not at all", &|figures| {
+        let pages = &figures.down_pages;
+        format!("{}/{}/{}", pages.in_full, pages.in_part, pages.not_at_all)
+    });
+    row("p99 of pages, ms", &|figures| ms(figures.down_pages.p99_ms));
+    println!("In the whole run");
+    row("other groups: calls/failed", &|figures| {
+        format!("{}/{}", figures.other_calls, figures.other_unanswered)
+    });
+    row("greedy client: served/throttled", &|figures| {
+        format!("{}/{}", figures.greedy_served, figures.greedy_throttled)
+    });
+    row("other clients: throttled", &|figures| {
+        figures.throttled.to_string()
     });
     if guarded.is_none() {
         println!("(For both side by side, run without --unguarded.)");

@@ -1,0 +1,75 @@
+//! What can be seen of a guard at work, and the way out.
+
+use std::time::Duration;
+
+use portcullis::{
+    circuit_breaker::State,
+    health::StillBusy,
+    pipeline::{Control, Snapshot},
+    settings_file::FileStatus,
+};
+
+use super::Guard;
+use crate::groups::{GROUPS, Group, INVENTORY};
+
+impl Guard {
+    fn upstream(&self, group: &Group) -> Option<Control> {
+        self.registry.get(&format!("upstream:{}", group.name))
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.upstream(&INVENTORY)
+            .map_or(State::Closed, |pipeline| pipeline.circuit_breaker().state())
+    }
+
+    pub(crate) fn times_opened(&self) -> u64 {
+        self.upstream(&INVENTORY)
+            .map_or(0, |pipeline| pipeline.circuit_breaker().times_opened())
+    }
+
+    /// Returns how many calls a pipeline admits at a time, if it is there.
+    pub(crate) fn limit(&self, pipeline: &str) -> Option<u32> {
+        let pipeline = self.registry.get(pipeline)?;
+        Some(pipeline.bulkhead().limit())
+    }
+
+    pub(crate) fn file_status(&self) -> FileStatus {
+        self.settings.status()
+    }
+
+    /// Tells balancers to send no more calls. Those that come nevertheless are served.
+    pub(crate) fn drain(&self) {
+        self.health.drain();
+    }
+
+    pub(crate) async fn drained(&self, longest_wait: Duration) -> Result<(), StillBusy> {
+        self.health.drained(longest_wait).await
+    }
+
+    /// The pipelines' own view of all calls so far, a line each.
+    pub(crate) fn account(&self) -> Vec<String> {
+        let upstreams = GROUPS.into_iter().filter_map(|group| {
+            let snapshot = self.upstream(group)?.snapshot();
+            Some(format!(
+                "{} by /{}",
+                line(&snapshot),
+                group.routes.join(", /")
+            ))
+        });
+        upstreams.collect()
+    }
+}
+
+fn line(Snapshot { name, lifetime, .. }: &Snapshot) -> String {
+    format!(
+        "{name:<19} {:>5} succeeded, {:>3} failed, {:>3} timed out, {:>4} met an open circuit and {:>3} a \
+         half-open one, {} a full bulkhead; {} fallbacks;",
+        lifetime.success,
+        lifetime.failure,
+        lifetime.timeout,
+        lifetime.circuit_open,
+        lifetime.half_open_full,
+        lifetime.bulkhead_full,
+        lifetime.fallback_success,
+    )
+}
