@@ -26,6 +26,9 @@ const LOWER: &str = "bulkhead.limit = 80";
 const MISTAKE: &str = "bulkhead.limt = 120";
 const PRICES: &str = "upstream:prices";
 
+/// How many calls the whole server takes at a time.
+const ROOM: u32 = 400;
+
 /// Edits the file at given points of a run.
 pub(crate) async fn edit(
     file: &SettingsCopy,
@@ -57,11 +60,18 @@ pub(crate) async fn edit(
     })
 }
 
-/// Gives the whole server room for few calls, or for as many as before.
-pub(crate) async fn let_in(calls: u32, file: &SettingsCopy, guard: &Guard) -> Result<(), BoxError> {
-    let limit = format!("bulkhead.limit = {calls}");
-    file.write(&with("bulkhead.limit = 400", &limit))?;
+/// Gives the whole server room for few calls.
+pub(crate) async fn narrow(calls: u32, file: &SettingsCopy, guard: &Guard) -> Result<(), BoxError> {
+    let limit = |calls| format!("bulkhead.limit = {calls}");
+    file.write(&with(&limit(ROOM), &limit(calls)))?;
     until(|| guard.limit("gateway") == Some(calls)).await?;
+    Ok(())
+}
+
+/// Gives it as much room as before.
+pub(crate) async fn widen(file: &SettingsCopy, guard: &Guard) -> Result<(), BoxError> {
+    file.write(TEXT)?;
+    until(|| guard.limit("gateway") == Some(ROOM)).await?;
     Ok(())
 }
 
@@ -71,7 +81,8 @@ fn with(from: &str, to: &str) -> String {
 }
 
 fn say(what: &str, after: Duration) {
-    println!("      settings: {what} {after:.0?} after the edit (at most {LOOK_EVERY:?})");
+    let after = after.as_millis();
+    println!("      settings: {what} {after} ms after the edit (interval: {LOOK_EVERY:?})");
 }
 
 /// Waits for the effect of an edit that was made just now, and returns how long that took.

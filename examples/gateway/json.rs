@@ -9,7 +9,7 @@ use std::{
 use portcullis::rejection::BoxError;
 use serde::Serialize;
 
-use crate::{course::Second, figures::Pages, phase::Phase, report::Summary};
+use crate::{course::Second, figures::Pages, phase::Phase, summary::Summary};
 
 /// The JSON file, if one is wanted.
 pub(crate) struct Json(Option<BufWriter<File>>);

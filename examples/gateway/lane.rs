@@ -75,28 +75,8 @@ impl Lane {
         self.guard.as_ref()
     }
 
-    /// Says that it is on its way out, and ends when the calls under way have ended.
     pub(crate) async fn shut_down(self) -> Result<(), BoxError> {
-        /// As long as balancers take to notice; in production some checks of readiness.
-        const NOTICE: Duration = Duration::from_millis(200);
-        const LONGEST: Duration = Duration::from_secs(2);
-        let Some(guard) = &self.guard else {
-            return self.gateway.shut_down().await;
-        };
-        guard.drain();
-        let client = load::client()?;
-        let ready = client.get(self.url("health/ready")).send().await?.status();
-        let late = tokio::spawn(client.get(self.url("reviews/7")).send());
-        let late = late.await??.status();
-        println!(
-            "on the way out: readiness is {}, and calls are still answered: {}",
-            ready.as_u16(),
-            late.as_u16()
-        );
-        sleep(NOTICE).await;
-        self.gateway.shut_down().await?;
-        guard.drained(LONGEST).await?;
-        Ok(())
+        self.gateway.shut_down().await
     }
 
     /// On a machine too busy for the last probes, gives an open circuit a few calls more.

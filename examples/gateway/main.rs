@@ -24,8 +24,10 @@ mod load;
 mod options;
 mod page;
 mod phase;
+mod port;
 mod report;
 mod run;
+mod summary;
 mod tally;
 mod upstream;
 
@@ -89,7 +91,7 @@ async fn run() -> Result<(), BoxError> {
         ctrl_c().await?;
     }
     for lane in lanes {
-        lane.shut_down().await?;
+        finale::leave(lane).await?;
     }
     Ok(())
 }
@@ -102,12 +104,10 @@ async fn demonstrate(
     let mut json = Json::create(options.json.as_deref())?;
     let plan = Plan::new(options.schedule(), lanes.len())?;
     let summary = run::run(lanes, plan, copy, &mut json).await?;
-    report::print_summary(&summary);
+    summary::print_summary(&summary);
     json.summary(&summary)?;
     if let Some(guard) = lanes[0].guard() {
-        for line in guard.account() {
-            println!("{line}");
-        }
+        guard.print_account();
         if let Some(copy) = copy {
             finale::shed(&lanes[0], guard, copy).await?;
         }

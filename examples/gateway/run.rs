@@ -14,7 +14,8 @@ use crate::{
     json::Json,
     lane::Lane,
     load::Plan,
-    report::{self, Summary},
+    report,
+    summary::Summary,
 };
 
 /// Runs, and edits the settings meanwhile if they are a copy.

@@ -1,7 +1,6 @@
 //! A server behind the gateway, which breaks on command.
 
 use std::{
-    io,
     net::SocketAddr,
     sync::{
         Arc,
@@ -24,7 +23,11 @@ use tokio::{
     time::sleep,
 };
 
-use crate::{groups::Group, phase::Phase};
+use crate::{
+    groups::Group,
+    phase::Phase,
+    port::{BACKLOG, bind},
+};
 
 /// How long the answers of the slow phase take, in turn. The guard waits 250 ms.
 const SLOW_ANSWERS: [Duration; 4] = [
@@ -93,26 +96,6 @@ impl Upstream {
             door => door,
         };
         Ok(())
-    }
-}
-
-/// Room for everybody who calls while the gateway opens a connection for each hanging request.
-const BACKLOG: u32 = 1024;
-
-/// Binds as soon as the listener that had the address before is gone.
-async fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
-    const TRIES: u32 = 1000;
-    let mut tries = 0;
-    loop {
-        let socket = TcpSocket::new_v4()?;
-        // Old connections may still linger on the port.
-        socket.set_reuseaddr(true)?;
-        match socket.bind(address) {
-            Ok(()) => return Ok(socket),
-            Err(error) if tries == TRIES => return Err(error),
-            Err(_) => tries += 1,
-        }
-        sleep(Duration::from_millis(5)).await;
     }
 }
 

@@ -19,16 +19,16 @@ pub(crate) fn settings_in(file: &Path) -> Result<FileSource, SettingsError> {
 fn tell(event: &FileEvent<'_>) {
     match event {
         FileEvent::Applied(report) => {
-            for (name, applied) in report.iter() {
-                for field in applied.changed() {
-                    println!("      settings: {name} has a new {field}");
-                }
-                for field in applied.kept() {
-                    println!("      settings: {name} has a new {field} when it starts again");
-                }
+            let changed = report.iter().flat_map(|(name, applied)| {
+                let fields = applied.changed().iter();
+                fields.map(move |field| format!("{field} of {name}"))
+            });
+            let changed: Vec<_> = changed.collect();
+            if !changed.is_empty() {
+                println!("      settings: new {}", changed.join(", "));
             }
         }
-        FileEvent::Failed(error) => println!("      settings: as they were, since {error}"),
+        FileEvent::Failed(error) => println!("      settings: {error}"),
         _ => {}
     }
 }

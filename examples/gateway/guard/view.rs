@@ -46,30 +46,35 @@ impl Guard {
         self.health.drained(longest_wait).await
     }
 
-    /// The pipelines' own view of all calls so far, a line each.
-    pub(crate) fn account(&self) -> Vec<String> {
-        let upstreams = GROUPS.into_iter().filter_map(|group| {
-            let snapshot = self.upstream(group)?.snapshot();
-            Some(format!(
-                "{} by /{}",
-                line(&snapshot),
-                group.routes.join(", /")
-            ))
-        });
-        upstreams.collect()
+    /// Prints the pipelines' own view of all calls so far.
+    pub(crate) fn print_account(&self) {
+        println!(
+            "\n{:<20}{:>8}{:>8}{:>8}{:>8}{:>10}{:>6}{:>10}  routes",
+            "pipeline", "success", "failure", "timeout", "open", "half-open", "full", "fallback"
+        );
+        for group in GROUPS {
+            let routes = format!("/{}", group.routes.join(", /"));
+            self.print_line(&format!("upstream:{}", group.name), &routes);
+        }
+        self.print_line("page", "/pages");
+        self.print_line("client:greedy", "");
+        self.print_line("gateway", "all");
     }
-}
 
-fn line(Snapshot { name, lifetime, .. }: &Snapshot) -> String {
-    format!(
-        "{name:<19} {:>5} succeeded, {:>3} failed, {:>3} timed out, {:>4} met an open circuit and {:>3} a \
-         half-open one, {} a full bulkhead; {} fallbacks;",
-        lifetime.success,
-        lifetime.failure,
-        lifetime.timeout,
-        lifetime.circuit_open,
-        lifetime.half_open_full,
-        lifetime.bulkhead_full,
-        lifetime.fallback_success,
-    )
+    fn print_line(&self, name: &str, routes: &str) {
+        let Some(pipeline) = self.registry.get(name) else {
+            return;
+        };
+        let Snapshot { lifetime, .. } = pipeline.snapshot();
+        println!(
+            "{name:<20}{:>8}{:>8}{:>8}{:>8}{:>10}{:>6}{:>10}  {routes}",
+            lifetime.success,
+            lifetime.failure,
+            lifetime.timeout,
+            lifetime.circuit_open,
+            lifetime.half_open_full,
+            lifetime.bulkhead_full,
+            lifetime.fallback_success,
+        );
+    }
 }
