@@ -31,6 +31,8 @@
 // Levels: a module uses those above it alone; `.ci/check-imports` sees to it.
 
 pub mod clock;
+#[cfg(feature = "serde")]
+mod or_none;
 mod ratio;
 #[cfg(feature = "serde")]
 mod seconds;

@@ -11,6 +11,11 @@ use crate::settings::{self, Applied, LONGEST, SettingsError};
     derive(serde::Serialize, serde::Deserialize),
     serde(default, deny_unknown_fields)
 )]
+#[cfg_attr(
+    all(test, not(portcullis_loom)),
+    derive(schemars::JsonSchema),
+    schemars(rename = "Bulkhead")
+)]
 #[non_exhaustive]
 pub struct Settings {
     /// How many calls may be in flight at the same time: any number, 100 by default, which is what
@@ -40,6 +45,11 @@ impl Default for Settings {
     derive(serde::Serialize, serde::Deserialize),
     serde(default, deny_unknown_fields)
 )]
+#[cfg_attr(
+    all(test, not(portcullis_loom)),
+    derive(schemars::JsonSchema),
+    schemars(rename = "Queue")
+)]
 #[non_exhaustive]
 pub struct QueueSettings {
     /// How many calls may wait at the same time: any number, 100 by default, so that behind a
@@ -52,6 +62,7 @@ pub struct QueueSettings {
     /// is, to 365 days; 1 s by default, since a caller who has waited for longer has mostly given up.
     /// A call that was not let in by then is refused.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(all(test, not(portcullis_loom)), schemars(with = "Duration"))]
     pub longest_wait: Duration,
 }
 
@@ -62,6 +73,7 @@ pub struct QueueSettings {
     derive(serde::Serialize, serde::Deserialize),
     serde(rename_all = "snake_case")
 )]
+#[cfg_attr(all(test, not(portcullis_loom)), derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum Order {
     /// The call that has waited longest: fair, and best while the queue is mostly empty.

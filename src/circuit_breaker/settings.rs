@@ -23,9 +23,11 @@ use crate::{
         expecting = "a duration such as \"10s\", or a number of calls"
     )
 )]
+#[cfg_attr(all(test, not(portcullis_loom)), derive(schemars::JsonSchema))]
 pub enum Window {
     /// The calls that ended within this time, from 1 ms a bucket to an hour.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(all(test, not(portcullis_loom)), schemars(with = "Duration"))]
     Over(Duration),
     /// The last judged calls, however old: from 1 to 10,000. Slow calls that were cancelled are among
     /// them, and among the calls that did not fail.
@@ -50,9 +52,11 @@ impl Window {
     derive(serde::Serialize, serde::Deserialize),
     serde(deny_unknown_fields)
 )]
+#[cfg_attr(all(test, not(portcullis_loom)), derive(schemars::JsonSchema))]
 pub struct SlowCalls {
     /// A call that takes this long or longer is slow: from 1 ns to a year.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(all(test, not(portcullis_loom)), schemars(with = "Duration"))]
     pub threshold: Duration,
     /// The share of slow calls that trips the circuit: more than 0, at most 1.
     pub rate: f64,
@@ -60,7 +64,7 @@ pub struct SlowCalls {
 
 /// Settings of a [`CircuitBreaker`](super::CircuitBreaker).
 ///
-/// They are checked when the breaker is built; an error names the field. Begin with
+/// They are checked when the breaker is built or takes them; an error names the field. Begin with
 /// `Settings::default()` and change it by the setters. Without any rule the circuit never trips by
 /// itself, and can still be looked at and opened by hand.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +72,11 @@ pub struct SlowCalls {
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
     serde(default, deny_unknown_fields)
+)]
+#[cfg_attr(
+    all(test, not(portcullis_loom)),
+    derive(schemars::JsonSchema),
+    schemars(rename = "CircuitBreaker")
 )]
 #[non_exhaustive]
 pub struct Settings {
@@ -79,18 +88,22 @@ pub struct Settings {
     /// Default: 10, Hystrix's number.
     pub buckets: u32,
     /// The share of failed calls that trips the circuit: more than 0, at most 1. Default: 0.5.
+    #[cfg_attr(feature = "serde", serde(with = "crate::or_none::OrNone::<f64>"))]
     pub failure_rate: Option<f64>,
     /// The share of slow calls that trips the circuit. Default: none, since only you know what is slow.
+    #[cfg_attr(feature = "serde", serde(with = "crate::or_none::OrNone::<SlowCalls>"))]
     pub slow_calls: Option<SlowCalls>,
     /// How many calls a rate is judged on at least, from 1 to 1,000,000, and at most the length of a
     /// window of calls. Default: 20; then noise of 5 % trips by chance once in 100 million looks.
     pub minimum_calls: u32,
     /// How many failures in a row trip the circuit, from 1; a success that began before them and ends
     /// among them begins the row anew. Default: none.
+    #[cfg_attr(feature = "serde", serde(with = "crate::or_none::OrNone::<u32>"))]
     pub consecutive_failures: Option<u32>,
     /// How long the circuit stays open, from 1 ms to a year; jitter comes on top, so ask a rejection for
     /// its `retry_after` rather than counting along. Default: 5 s, Hystrix's number.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(all(test, not(portcullis_loom)), schemars(with = "Duration"))]
     pub open_for: Duration,
     /// By what the open time is multiplied each time the circuit opens again without having closed,
     /// from 1 to 100. Default: 1, no growth.
@@ -98,7 +111,7 @@ pub struct Settings {
     /// The longest open time, also for growth and for a retry-after of the dependency, from
     /// `open_for` to a year. Default: `open_for`, or a minute if that is longer, after which an operator
     /// wants to see a probe.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::or_none::DurationOrNone"))]
     pub open_for_max: Option<Duration>,
     /// The largest part of the open time that is added to it by chance, from 0 to 1, so that many
     /// clients do not probe at the same moment. Default: 0.1.
@@ -111,11 +124,11 @@ pub struct Settings {
     pub probe_failure_rate: f64,
     /// How long the circuit may be half-open before it opens again, from 1 ms to a year, or none for
     /// ever. Default: 10 s, so that a probe that hangs does not hold it.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::or_none::DurationOrNone"))]
     pub half_open_for: Option<Duration>,
     /// Over what time the share of admitted calls grows from a tenth to all after the circuit closed,
     /// from 1 ms to a year. Default: none, all at once.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::or_none::DurationOrNone"))]
     pub ramp_up: Option<Duration>,
     /// Who decides. Default: the rules.
     pub mode: Mode,

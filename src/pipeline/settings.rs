@@ -15,17 +15,26 @@ use crate::{
     derive(serde::Serialize, serde::Deserialize),
     serde(default, deny_unknown_fields)
 )]
+#[cfg_attr(all(test, not(portcullis_loom)), derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Settings {
     /// How long a call of the service may take, from 1 ns to a year, or none for ever. Waits, in a queue and
     /// for a service that is not ready, come before it.
     /// Default: 1 s, Hystrix's number.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::or_none::DurationOrNone"))]
     pub timeout: Option<Duration>,
     /// How many calls may be in flight, or none for any number. Default: 100, see
     /// [`bulkhead::Settings::limit`].
+    #[cfg_attr(
+        feature = "serde",
+        serde(with = "crate::or_none::OrNone::<bulkhead::Settings>")
+    )]
     pub bulkhead: Option<bulkhead::Settings>,
     /// The queue in front of the bulkhead. Default: none; what is too much is refused at once.
+    #[cfg_attr(
+        feature = "serde",
+        serde(with = "crate::or_none::OrNone::<bulkhead::QueueSettings>")
+    )]
     pub queue: Option<bulkhead::QueueSettings>,
     /// When calls are stopped altogether. The pipeline's counts and latencies are those of its window;
     /// beside a window of calls they are those of 10 s.
