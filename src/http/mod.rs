@@ -111,7 +111,9 @@
 //! compile. **Without the classifier it does, and calls end with their heads** as if there were no layer. A policy of
 //! your own beside ours gives its permit back at the head, unless it implements
 //! [`settle_later`](crate::gate::Policy::settle_later). A time limit of the pipeline is over when the head is there.
-//! A response that is kept and not read holds its permits for as long as it is kept.
+//! A response that is kept and not read holds its permits for as long as it is kept, and a probe of a half-open
+//! circuit is heard at the end of its body. A call that goes on takes three allocations more, and a timer once its
+//! body keeps somebody waiting.
 //!
 //! ```
 //! use bytes::Bytes;
