@@ -15,6 +15,7 @@ use portcullis::{
     clock::Now,
     gate::{Completion, Later, Policy},
     rejection::{Reason, Rejection},
+    window::Tally,
 };
 
 /// Awaits something that would otherwise hang the test; a paused clock makes the limit immediate.
@@ -22,6 +23,32 @@ pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(60), future)
         .await
         .expect("it should have ended")
+}
+
+/// Returns what was counted, but for zeros.
+pub(crate) fn counted(tally: &Tally) -> Vec<(&'static str, u64)> {
+    let mut counts = vec![
+        ("success", tally.success),
+        ("failure", tally.failure),
+        ("timeout", tally.timeout),
+        ("slow", tally.slow),
+        ("ignored", tally.ignored),
+        ("cancelled", tally.cancelled),
+        ("circuit_open", tally.circuit_open),
+        ("circuit_forced_open", tally.circuit_forced_open),
+        ("half_open_full", tally.half_open_full),
+        ("ramping_up", tally.ramping_up),
+        ("not_ready", tally.not_ready),
+        ("bulkhead_full", tally.bulkhead_full),
+        ("wait_timed_out", tally.wait_timed_out),
+        ("other_rejection", tally.other_rejection),
+        ("would_reject", tally.would_reject),
+        ("fallback_success", tally.fallback_success),
+        ("fallback_failure", tally.fallback_failure),
+        ("fallback_rejected", tally.fallback_rejected),
+    ];
+    counts.retain(|(_, count)| *count > 0);
+    counts
 }
 
 /// What happened, in order.

@@ -1,0 +1,123 @@
+//! Hundreds of thousands of calls over loopback, with everything going wrong that can: ends with an error
+//! if a call, a permit or a probe is lost or counted twice, or if memory grows.
+//!
+//! ```text
+//! cargo run --release --features reqwest --example soak -- --calls 200000
+//! ```
+
+mod options;
+#[path = "../../tests/support/faults/mod.rs"]
+mod server;
+#[path = "../../tests/support/soak/mod.rs"]
+mod soak;
+#[path = "../../tests/support/mod.rs"]
+mod support;
+
+use std::{process::ExitCode, time::Duration};
+
+use portcullis::rejection::BoxError;
+use tokio::time::{Instant, timeout};
+
+use self::{
+    options::{HELP, Options},
+    soak::{Round, Soak, Summary},
+};
+
+/// What is in memory after the first tenths is what it takes; the rest may add as much as allocators do
+/// by chance.
+const WARM_UP: usize = 2;
+const GROWTH: f64 = 1.10;
+const GROWTH_KIB: u64 = 4 * 1024;
+
+/// Far more than a call takes, so that a run that hangs ends.
+const LONGEST_PER_CALL: Duration = Duration::from_millis(10);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("soak: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), BoxError> {
+    let options = Options::parse(std::env::args().skip(1))?;
+    if options.help {
+        println!("{HELP}");
+        return Ok(());
+    }
+    let mut soak = Soak::start();
+    let mut memory = Vec::new();
+    let start = Instant::now();
+    println!("  calls    seconds   resident KiB");
+    for tenth in 1..=10 {
+        let round = Round {
+            calls: options.calls / 10,
+            callers: options.callers,
+            seed: options.seed,
+        };
+        let longest = Duration::from_secs(30) + LONGEST_PER_CALL * u32::try_from(round.calls)?;
+        timeout(longest, soak.round(round)).await?;
+        timeout(longest, soak.assert_at_rest()).await?;
+        let calls: u64 = soak.summaries().iter().map(Summary::calls).sum();
+        let seconds = start.elapsed().as_secs_f64();
+        let resident = resident_kib();
+        match resident {
+            Some(kib) => println!("{calls:>7} {seconds:>10.1} {kib:>14}"),
+            None => println!("{calls:>7} {seconds:>10.1}        unknown"),
+        }
+        if tenth >= WARM_UP {
+            memory.extend(resident);
+        }
+    }
+    timeout(Duration::from_secs(60), soak.assert_works()).await?;
+    soak.assert_at_rest().await;
+    let summaries = soak.summaries();
+    summaries.iter().for_each(print);
+    check_memory(&memory)?;
+    let calls: u64 = summaries.iter().map(Summary::calls).sum();
+    println!(
+        "\n{calls} calls, each counted once as its caller saw it; every permit and probe is back"
+    );
+    Ok(())
+}
+
+fn print(summary: &Summary) {
+    let Summary {
+        name,
+        snapshot,
+        seen,
+        ..
+    } = summary;
+    println!("\n{name}: {} calls", summary.calls());
+    for (kind, count) in support::counted(&snapshot.lifetime) {
+        println!("  {kind:<20} {count:>8}");
+    }
+    println!("  circuit opened       {:>8} times", snapshot.times_opened);
+    println!(
+        "  the server saw {} requests over {} connections, and ended {} answers",
+        seen.requests, seen.connections, seen.answers
+    );
+}
+
+/// Returns the memory that is in use, where the system says so.
+fn resident_kib() -> Option<u64> {
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * 4)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "it is about a tenth")]
+fn check_memory(kib: &[u64]) -> Result<(), BoxError> {
+    let [first, .., last] = kib else {
+        return Ok(());
+    };
+    let most = (*first as f64 * GROWTH).max((first + GROWTH_KIB) as f64);
+    if *last as f64 > most {
+        return Err(format!("memory grew from {first} to {last} KiB").into());
+    }
+    Ok(())
+}
