@@ -11,10 +11,7 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    Order, QueueSettings,
-    permits::{Permits, Refused},
-};
+use super::{Order, QueueSettings, permits::Permits};
 use crate::{
     clock::nanos,
     sync::{AtomicU32, AtomicU64, Mutex, Ordering::Relaxed},
@@ -100,7 +97,7 @@ impl WaitQueue {
 
     /// Takes a permit for a newcomer, who does not wait.
     #[inline]
-    pub(super) fn try_acquire(&self) -> Result<(), Refused> {
+    pub(super) fn try_acquire(&self) -> bool {
         self.permits.try_acquire()
     }
 

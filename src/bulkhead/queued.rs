@@ -238,8 +238,8 @@ impl Policy for QueuedBulkhead {
     #[inline(always)]
     fn admit(&self, _: &Now<'_>) -> Result<Permit, Rejection> {
         match self.shared.queue.try_acquire() {
-            Ok(()) => Ok(Permit::counted()),
-            Err(_) => Err(self.full()),
+            true => Ok(Permit::counted()),
+            false => Err(self.full()),
         }
     }
 

@@ -113,6 +113,7 @@
 mod admission;
 mod breaker;
 mod checked;
+mod keyed;
 mod live;
 #[cfg(all(test, portcullis_loom))]
 mod models;
@@ -128,7 +129,11 @@ mod transition;
 pub(crate) use self::checked::Change;
 pub use self::{
     breaker::{CircuitBreaker, Counted},
+    keyed::KeyedCircuitBreaker,
     settings::{Settings, SlowCalls, Window},
     state::CircuitPermit,
 };
-pub use crate::event::{Cause, Mode, State};
+pub use crate::{
+    event::{Cause, Mode, State},
+    keyed::Evicted,
+};

@@ -9,8 +9,10 @@ mod source;
 
 pub use self::{
     handle::Registry,
-    keyed::{Evicted, Keyed},
+    keyed::Keyed,
     keyed_layer::{KeyedLayer, KeyedService},
     pattern::Pattern,
     source::{ApplyError, ApplyReport, RegisterError, SettingsSource},
 };
+
+pub use crate::keyed::Evicted;
