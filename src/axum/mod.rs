@@ -92,7 +92,8 @@
 //! When a client closes its connection, or over HTTP/2 resets its stream, the handler is dropped: the call counts as
 //! cancelled and gives back its permits. While a body is sent this needs a
 //! [`WholeExchange`](crate::http::WholeExchange), for which axum's bodies need no layer beneath; there it is seen when
-//! there is something to send.
+//! there is something to send. There, too, `HEAD` for a route of `get` counts as cancelled, since axum makes the body
+//! and drops it; where that matters, answer it by a route of its own.
 //!
 //! # The way out
 //!

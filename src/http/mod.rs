@@ -108,7 +108,8 @@
 //! | is `text/event-stream`, or the status is 101 | as its head said, and at once, unless [`streams_too`](WholeExchange::streams_too) |
 //!
 //! **It takes two halves**, a classifier in the gate and an [`ExchangeLayer`] below it. Without the layer it does not
-//! compile. **Without the classifier it does, and calls end with their heads** as if there were no layer. A policy of
+//! compile, save for the bodies of axum and reqwest, which need none. **Without the classifier it does, and calls end
+//! with their heads** as if there were no layer. A policy of
 //! your own beside ours gives its permit back at the head, unless it implements
 //! [`settle_later`](crate::gate::Policy::settle_later). A time limit of the pipeline is over when the head is there.
 //! A response that is kept and not read holds its permits for as long as it is kept, and a probe of a half-open
