@@ -25,7 +25,7 @@ async fn main() -> Result<(), BoxError> {
     let app = Router::new()
         .route("/report", get(report))
         .route_layer(bulkhead.layer().reject_with(respond))
-        // After the layer, and so outside of it: it answers however busy the reports are.
+        // Not among those that the layer is around, as it comes later.
         .route_service("/live", liveness())
         .with_state(work.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await?;

@@ -30,6 +30,7 @@ async fn each_route_has_a_circuit_for_all_connections() {
         .keyed("routes", |builder| {
             let settings = circuit_breaker::Settings::default().minimum_calls(4);
             builder
+                .timeout(None)
                 .circuit_breaker(settings)
                 .classify(ByStatus::new())
                 .reject_with(respond)

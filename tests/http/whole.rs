@@ -22,6 +22,7 @@ const HALF: &str = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf";
 
 fn pipeline() -> Pipeline<WholeExchange<ByStatus>> {
     Pipeline::builder("upstream")
+        .timeout(None)
         .classify(WholeExchange::new(ByStatus::default()))
         .build()
         .unwrap()
@@ -68,6 +69,7 @@ async fn a_body_of_reqwest_that_hangs_is_a_timeout() {
     let url = serve_bytes(HALF, Afterwards::Hold).await;
     let classify = WholeExchange::new(ByStatus::default());
     let pipeline = Pipeline::builder("upstream")
+        .timeout(None)
         .classify(classify.idle_timeout(Duration::from_millis(50)).unwrap())
         .build()
         .unwrap();
@@ -145,6 +147,7 @@ async fn serve_slowly(
     observer: impl Observer + 'static,
 ) -> String {
     let pipeline = Pipeline::builder("reports")
+        .timeout(None)
         .classify(WholeExchange::new(http::ByStatus::default()))
         .reject_with(respond)
         .observed_by(observer)
