@@ -24,6 +24,7 @@ fn usual() -> Settings {
     Settings::default()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as they come from a setter")]
 fn apply(control: &Control, settings: Settings) {
     let applied = control.apply(&settings).unwrap();
     assert_eq!(applied.kept(), NONE);
@@ -404,18 +405,22 @@ async fn state_window_and_counts_survive() {
     assert_eq!(control.snapshot().lifetime.success, 3);
 }
 
-/// Some settings under all of which calls are admitted that succeed nine times out of ten, four at a time.
+/// Some settings under each of which calls are admitted that succeed nine times out of ten, four at a time.
 fn mild() -> Vec<Settings> {
     let hour = Duration::from_secs(3_600);
     let usual = || usual().timeout(hour);
+    let queue = |length| queue(length).longest_wait(hour);
     let rates = breaker().failure_rate(0.4).slow_calls(hour, 0.5);
     vec![
         usual(),
+        usual().bulkhead(limit(1)).queue(queue(9)),
         usual().timeout(None).bulkhead(None),
         usual()
-            .bulkhead(limit(4))
-            .queue(queue(9).order(Order::Lifo)),
+            .bulkhead(limit(2))
+            .queue(queue(2).order(Order::Lifo)),
         usual().circuit_breaker(rates.probes(7, 0.3)),
+        usual().bulkhead(limit(1)).queue(queue(3)),
+        usual().bulkhead(limit(2)).queue(queue(2)),
         usual().circuit_breaker(breaker().ramp_up(hour).minimum_calls(500)),
     ]
 }
