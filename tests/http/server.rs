@@ -284,3 +284,30 @@ async fn handlers_answer_with_rejections() {
     let body = soon(response.text()).await.unwrap();
     assert!(!body.contains("database"), "names are internal");
 }
+
+#[tokio::test]
+async fn pipelines_go_around_routers_methods_and_handlers() {
+    let pipeline = Pipeline::builder("reports")
+        .classify(ByStatus::new())
+        .reject_with(respond)
+        .build()
+        .unwrap();
+    let layer = pipeline.layer();
+    let report = async || "report";
+    let router = Router::new()
+        .route("/router", route(report))
+        .layer(layer.clone())
+        .route("/method", route(report).layer(layer.clone()))
+        .route("/handler", route(report.layer(layer)));
+    let url = serve(router).await;
+
+    for path in ["router", "method", "handler"] {
+        assert_eq!(get(format!("{url}/{path}")).await.0, 200);
+    }
+    pipeline.circuit_breaker().trip();
+    for path in ["router", "method", "handler"] {
+        assert_eq!(get(format!("{url}/{path}")).await.0, 503);
+    }
+    let lifetime = pipeline.snapshot().lifetime;
+    assert_eq!((lifetime.success, lifetime.circuit_open), (3, 3));
+}
