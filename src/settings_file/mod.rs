@@ -2,6 +2,7 @@
 
 mod error;
 mod file;
+pub mod hystrix;
 mod overlay;
 mod parse;
 mod pending;

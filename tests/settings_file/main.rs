@@ -4,6 +4,7 @@
 mod support;
 
 mod errors;
+mod hystrix;
 mod precedence;
 #[cfg(unix)]
 mod source;
