@@ -87,7 +87,8 @@
 //! Nothing is held between calls, neither by a service nor by its clones, ready or not.
 //!
 //! The limit may be changed at any time and from any thread. With 0 nobody is admitted, and whoever
-//! is in the queue waits for a higher limit; with [`u32::MAX`] calls are only counted.
+//! is in the queue waits for a higher limit; with [`u32::MAX`] calls are only counted. So may the
+//! [queue](QueuedBulkhead::set_queue), from which nobody is sent away by that.
 //!
 //! # Panics
 //!
@@ -101,11 +102,11 @@
 //! # Keys
 //!
 //! The number of keys is bounded. Where one more would be too many, an idle key, with nothing in
-//! flight, is evicted, which loses nothing since its bulkhead would be made anew as it was; this
-//! costs a pass over the keys up to the first idle one. If none is idle, the call goes to one
-//! *overflow* bulkhead with the limit of a single key, which all such calls share. A key that gets a
-//! bulkhead of its own later may have calls in both for a while: it never has more than the two
-//! limits together.
+//! flight, is evicted, which loses nothing since its bulkhead would be made anew as it was. Of the keys a
+//! few are looked at each time, those first that have not been used for long. If none of these is idle,
+//! the call goes to one *overflow* bulkhead with the limit of a single key, which all such calls share.
+//! A key that gets a bulkhead of its own later may have calls in both for a while: it never has more than
+//! the two limits together.
 //!
 //! Keys with a limit of their own ([`KeyedBulkhead::set_limit`]) are never evicted and do not count
 //! towards the bound, so that settings are neither lost nor refused.

@@ -14,11 +14,7 @@ use loom::{
     thread,
 };
 
-use super::{
-    Permit, Place, QueueSettings, QueuedBulkhead, Settings,
-    permits::{Kept, Permits, Refused},
-    queued::Waiter,
-};
+use super::{Permit, Place, QueueSettings, QueuedBulkhead, Settings, queued::Waiter};
 use crate::{
     clock::{Now, Tick},
     gate::Policy,
@@ -258,40 +254,5 @@ fn a_cut_during_a_release_loses_no_waiter() {
         let _place = waiter.arrive();
         assert_eq!(bulkhead.in_flight(), 1);
         assert!(admit(&bulkhead).is_none());
-    });
-}
-
-#[test]
-fn a_bulkhead_is_evicted_or_admits_but_not_both() {
-    model(|| {
-        let permits = Arc::new(Permits::new(1));
-        let evict = thread::spawn({
-            let permits = Arc::clone(&permits);
-            move || permits.retire()
-        });
-        let admit = thread::spawn({
-            let permits = Arc::clone(&permits);
-            move || permits.try_acquire()
-        });
-        let (evicted, admitted) = (evict.join().unwrap(), admit.join().unwrap());
-        assert_eq!(admitted.is_err(), evicted);
-        assert!(admitted != Err(Refused::Full));
-    });
-}
-
-#[test]
-fn a_bulkhead_is_evicted_or_kept_but_not_both() {
-    model(|| {
-        let permits = Arc::new(Permits::new(1));
-        let evict = thread::spawn({
-            let permits = Arc::clone(&permits);
-            move || permits.retire()
-        });
-        let keep = thread::spawn({
-            let permits = Arc::clone(&permits);
-            move || permits.keep()
-        });
-        let (evicted, kept) = (evict.join().unwrap(), keep.join().unwrap());
-        assert_eq!(kept == Kept::TooLate, evicted);
     });
 }

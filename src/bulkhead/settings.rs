@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::settings::{self, LONGEST, SettingsError};
+use crate::settings::{self, Applied, LONGEST, SettingsError};
 
 /// The settings of a bulkhead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +107,17 @@ impl QueueSettings {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), SettingsError> {
+    /// Names what is new.
+    pub(crate) fn applied(before: &Self, after: &Self) -> Applied {
+        let changed = [
+            ("length", before.length != after.length),
+            ("order", before.order != after.order),
+            ("longest_wait", before.longest_wait != after.longest_wait),
+        ];
+        Applied::new(&changed, &[])
+    }
+
+    pub(crate) fn check(&self) -> Result<(), SettingsError> {
         let allowed = Duration::from_millis(1)..=LONGEST;
         settings::duration("longest_wait", self.longest_wait, allowed).map(drop)
     }

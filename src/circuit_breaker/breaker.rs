@@ -4,18 +4,19 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
     Settings,
+    checked::{Change, Checked, tell_mode},
+    live::Live,
     record::Record,
-    settings::{Checked, NEVER_SLOW},
     state::{CircuitPermit, Role, Word},
     streak::Streak,
     times::Times,
 };
 use crate::{
     clock::Now,
-    event::{Cause, Event, Mode, Scope, State},
+    event::{Cause, Mode, Scope, State, tell_settings},
     gate::{Borrowed, Completion, Flight, GateLayer, Handle, Judge, Policy, call},
     rejection::Rejection,
-    settings::SettingsError,
+    settings::{Applied, SettingsError},
     sync::{AtomicU32, AtomicU64, Ordering},
     window::{Counts, Cursor, Kind, Tally},
 };
@@ -25,7 +26,7 @@ use crate::{
 /// See the [module docs](super).
 #[derive(Clone)]
 pub struct CircuitBreaker {
-    circuit: Arc<Circuit>,
+    pub(super) circuit: Arc<Circuit>,
 }
 
 /// **Ordering.** The word is exchanged in `AcqRel` and read in `Acquire`: whoever sees a generation sees
@@ -43,7 +44,7 @@ pub(super) struct Circuit {
     pub(super) asked_until: AtomicU64,
     /// The shares of the calls of a ramp-up, added up; it overflows with each one admitted.
     pub(super) ramp: AtomicU32,
-    pub(super) settings: Checked,
+    pub(super) settings: Live,
     pub(super) scope: Scope,
 }
 
@@ -77,7 +78,16 @@ impl CircuitBreaker {
         reason = "settings are made to be given away"
     )]
     pub fn scoped(settings: Settings, scope: Scope) -> Result<Self, SettingsError> {
-        Self::over(Record::new(&settings)?, &settings, scope)
+        Self::alike(&settings, Arc::new(settings.checked()?), scope)
+    }
+
+    /// Creates a circuit in one block with others that have the same settings.
+    pub(super) fn alike(
+        settings: &Settings,
+        checked: Arc<Checked>,
+        scope: Scope,
+    ) -> Result<Self, SettingsError> {
+        Ok(Self::over(Record::new(settings)?, checked, scope))
     }
 
     /// Creates a circuit that counts where others look too.
@@ -86,7 +96,8 @@ impl CircuitBreaker {
         scope: Scope,
         counts: Arc<Counts>,
     ) -> Result<Self, SettingsError> {
-        Self::over(Record::shared(settings, counts)?, settings, scope)
+        let record = Record::shared(settings, counts)?;
+        Ok(Self::over(record, Arc::new(settings.checked()?), scope))
     }
 
     /// Settles a call that counts at `cursor`, which was found before.
@@ -117,9 +128,9 @@ impl CircuitBreaker {
         }
     }
 
-    fn over(record: Record, settings: &Settings, scope: Scope) -> Result<Self, SettingsError> {
+    fn over(record: Record, checked: Arc<Checked>, scope: Scope) -> Self {
         let circuit = Circuit {
-            word: AtomicU64::new(Word::new(settings.mode).0),
+            word: AtomicU64::new(Word::new(checked.mode).0),
             times: Times::new(scope.clock().now()),
             record,
             streak: Streak::new(),
@@ -127,12 +138,12 @@ impl CircuitBreaker {
             times_opened: AtomicU64::new(0),
             asked_until: AtomicU64::new(0),
             ramp: AtomicU32::new(0),
-            settings: settings.check()?,
+            settings: Live::new(checked),
             scope,
         };
-        Ok(Self {
+        Self {
             circuit: Arc::new(circuit),
-        })
+        }
     }
 
     /// Returns a layer for this circuit alone; all services it makes share the circuit.
@@ -226,15 +237,28 @@ impl CircuitBreaker {
     /// rules decide again, they go by what was recorded meanwhile, and a state that a dry run only
     /// played becomes real; [`reset`](Self::reset) first if that is not wanted.
     pub fn set_mode(&self, mode: Mode) {
-        let next = |word| Some(Word(word).with_mode(mode).0);
-        let before = self
-            .circuit
-            .word
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
-        let from = before.map_or(mode, |word| Word(word).mode());
-        if from != mode {
-            self.circuit.scope.tell(&Event::Mode { from, to: mode });
-        }
+        let from = self.circuit.exchange_mode(mode);
+        tell_mode(&self.circuit.scope, from, mode);
+    }
+
+    /// Takes new settings while calls run. See the [module docs](super#new-settings-while-calls-run).
+    ///
+    /// The mode is set if it differs from that of the settings before; one that was set by hand stays otherwise.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of its range; then nothing has changed.
+    pub fn apply(&self, settings: &Settings) -> Result<Applied, SettingsError> {
+        let change = self.change(settings)?;
+        let applied = change.applied();
+        change.tell(&self.circuit.scope);
+        tell_settings(&self.circuit.scope, &applied);
+        Ok(applied)
+    }
+
+    /// As [`apply`](Self::apply), but for the telling, which is left to the caller.
+    pub(crate) fn change(&self, settings: &Settings) -> Result<Change, SettingsError> {
+        self.circuit.change(settings)
     }
 
     /// Sets the mode of a circuit that nobody has yet, and tells nobody.
@@ -242,12 +266,6 @@ impl CircuitBreaker {
         self.circuit
             .word
             .store(Word::new(mode).0, Ordering::Release);
-    }
-
-    /// Returns whether the circuit is closed, and nobody has set another mode.
-    pub(crate) fn is_closed_in(&self, mode: Mode) -> bool {
-        let word = self.circuit.load();
-        word.state() == State::Closed && word.mode() == mode
     }
 
     /// Returns the state. An open circuit stays open until a call comes to probe it.
@@ -291,7 +309,11 @@ impl CircuitBreaker {
     /// Returns how many calls failed in a row, if a rule counts them.
     #[must_use]
     pub fn consecutive_failures(&self) -> u32 {
-        self.circuit.streak.get(self.circuit.load().generation())
+        let rules = self.circuit.settings.rules();
+        let generation = self.circuit.load().generation();
+        rules
+            .consecutive_failures
+            .map_or(0, |_| self.circuit.streak.get(generation))
     }
 }
 
@@ -364,7 +386,7 @@ impl Policy for CircuitBreaker {
 
     #[inline(always)]
     fn needs_latency(&self) -> bool {
-        self.circuit.settings.slow_ns != NEVER_SLOW
+        self.circuit.settings.times_calls()
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{clock::Clock, outcome::Outcome, rejection::Reason};
+use crate::{clock::Clock, outcome::Outcome, rejection::Reason, settings::Applied};
 
 pub use self::circuit::{Cause, Mode, State};
 
@@ -48,6 +48,12 @@ pub enum Event {
         /// The limit after.
         to: u32,
     },
+    /// New settings were applied that changed something.
+    #[non_exhaustive]
+    Settings {
+        /// How many fields changed.
+        changed: usize,
+    },
     /// A call was refused.
     #[non_exhaustive]
     Rejected {
@@ -74,10 +80,10 @@ pub enum Event {
         /// How it ended.
         ending: FallbackEnding,
     },
-    /// A registry has got a pipeline.
+    /// A pipeline was registered, or made for a key, as a circuit may be.
     #[non_exhaustive]
     Added {},
-    /// A registry no longer has a pipeline; calls and handles of it go on.
+    /// A pipeline was removed or, after a while at rest, evicted, as the circuit of a key may be.
     #[non_exhaustive]
     Removed {},
 }
@@ -141,6 +147,14 @@ impl Scope {
         Self {
             name: Some(name.into()),
             ..Self::default()
+        }
+    }
+
+    /// Creates a scope with another name, and the same clock and observers.
+    pub(crate) fn renamed(&self, name: Arc<str>) -> Self {
+        Self {
+            name: Some(name),
+            ..self.clone()
         }
     }
 
@@ -215,6 +229,14 @@ impl Scope {
             let told = catch_unwind(AssertUnwindSafe(|| observer.observe(self.name(), event)));
             drop(told);
         }
+    }
+}
+
+/// Tells observers of new settings, if they changed anything.
+pub(crate) fn tell_settings(scope: &Scope, applied: &Applied) {
+    let changed = applied.changed().len();
+    if changed > 0 {
+        scope.tell(&Event::Settings { changed });
     }
 }
 

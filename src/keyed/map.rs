@@ -235,8 +235,10 @@ impl<K: Hash + Eq + Clone, T: Instance> KeyedMap<K, T> {
     /// Removes what may go, and returns it.
     fn sweep(&self, row: &mut Row<K, T>, now: Tick) -> Vec<Arc<Entry<T>>> {
         let mut removed = Vec::new();
-        for _ in 0..LOOKS {
-            if self.sweep == Sweep::WhenFull && row.taken < self.max_keys {
+        let once_each = row.oldest.len();
+        for look in 0..LOOKS {
+            let has_room = row.taken < self.max_keys;
+            if has_room && (self.sweep == Sweep::WhenFull || look >= once_each) {
                 break;
             }
             let Some((key, oldest)) = row.oldest.pop_front() else {

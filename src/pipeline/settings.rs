@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    bulkhead, circuit_breaker,
+    bulkhead::{self, QueueSettings},
+    circuit_breaker,
     settings::{self, LONGEST, SettingsError},
 };
 
@@ -89,11 +90,20 @@ impl Settings {
         }
     }
 
-    pub(super) fn checked_timeout(&self) -> Result<Option<Duration>, SettingsError> {
+    /// Checks all fields, as [`build`](super::Builder::build) and [`apply`](super::Control::apply) do.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that is out of its range, by its path, such as
+    /// `circuit_breaker.failure_rate`.
+    pub fn check(&self) -> Result<(), SettingsError> {
         if let Some(timeout) = self.timeout {
             settings::duration("timeout", timeout, Duration::from_nanos(1)..=LONGEST)?;
         }
-        Ok(self.timeout)
+        let breaker = self.circuit_breaker.check();
+        breaker.map_err(|error| error.within("circuit_breaker"))?;
+        let queue = self.queue.map_or(Ok(()), |queue| queue.check());
+        queue.map_err(|error| error.within("queue"))
     }
 
     pub(super) fn bulkhead_or_unlimited(&self) -> bulkhead::Settings {
@@ -101,8 +111,9 @@ impl Settings {
             .unwrap_or(bulkhead::Settings::default().limit(u32::MAX))
     }
 
-    pub(super) fn queue_or_none(&self) -> bulkhead::QueueSettings {
-        self.queue
-            .unwrap_or(bulkhead::QueueSettings::default().length(0))
+    /// Returns the queue, or for none one without places that is as the one before otherwise: it is still gone by
+    /// where a call waits for its service.
+    pub(super) fn queue_after(&self, before: QueueSettings) -> QueueSettings {
+        self.queue.unwrap_or(before.length(0))
     }
 }

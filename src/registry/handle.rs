@@ -7,13 +7,12 @@ use parking_lot::Mutex;
 use super::{
     ApplyError, ApplyReport, Pattern, RegisterError, SettingsSource,
     index::{Index, Listed, Rules, checked},
-    until_live::{Applied, apply},
 };
 use crate::{
     event::{Event, Mode, Scope},
     gate::Handle,
     pipeline::{Builder, Control, Pipeline, Recovery, Settings, Snapshot},
-    settings::SettingsError,
+    settings::{Applied, SettingsError},
 };
 
 /// Pipelines by name: to look at, to steer, and to give new settings while calls run.
@@ -156,7 +155,7 @@ impl Registry {
     pub fn release_mode(&self, pattern: impl Into<Pattern>) -> usize {
         let matching = self.shared.index.lock().order(&pattern.into(), None);
         for listed in &matching {
-            self.obey(listed, Some(listed.code.circuit_breaker.mode));
+            self.obey(listed, Some(listed.control.settings().circuit_breaker.mode));
         }
         matching.len()
     }
@@ -270,7 +269,7 @@ impl Registry {
         loop {
             let rules = self.rules_for(name);
             let settings = rules.settings(name, &listed.code);
-            let applied = settings.and_then(|settings| apply(&listed.control, &settings));
+            let applied = settings.and_then(|settings| listed.control.apply(&settings));
             let refused = applied.as_ref().err().cloned().map(Arc::new);
             let mut index = self.shared.index.lock();
             if index.generation() == rules.generation {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, mem, sync::Arc};
 
-use super::{Pattern, SettingsSource, until_live::check};
+use super::{Pattern, SettingsSource};
 use crate::{
     event::Mode,
     pipeline::{Control, Settings},
@@ -44,7 +44,7 @@ impl Rules {
     pub(super) fn settings(&self, name: &str, code: &Settings) -> Result<Settings, SettingsError> {
         match &self.source {
             Some(source) => checked(&**source, name, code),
-            None => check(code).map(|()| code.clone()),
+            None => code.check().map(|()| code.clone()),
         }
     }
 }
@@ -56,7 +56,7 @@ pub(super) fn checked(
     code: &Settings,
 ) -> Result<Settings, SettingsError> {
     let settings = source.settings(name, code)?;
-    check(&settings).map(|()| settings)
+    settings.check().map(|()| settings)
 }
 
 impl Index {

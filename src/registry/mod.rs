@@ -6,13 +6,13 @@ mod keyed;
 mod keyed_layer;
 mod pattern;
 mod source;
-mod until_live;
 
 pub use self::{
     handle::Registry,
-    keyed::{Evicted, Keyed},
+    keyed::Keyed,
     keyed_layer::{KeyedLayer, KeyedService},
     pattern::Pattern,
     source::{ApplyError, ApplyReport, RegisterError, SettingsSource},
-    until_live::Applied,
 };
+
+pub use crate::keyed::Evicted;

@@ -2,8 +2,10 @@
 
 use std::{error::Error, fmt};
 
-use super::until_live::Applied;
-use crate::{pipeline, settings::SettingsError};
+use crate::{
+    pipeline,
+    settings::{Applied, SettingsError},
+};
 
 /// Says what settings a pipeline shall have.
 ///

@@ -9,7 +9,6 @@ use super::{
     EffectiveSetting, FileError, Origin,
     overlay::{Overlay, Says, merge, says},
     parse,
-    pending::check,
     place::{paths_below, written},
 };
 use crate::{
@@ -208,12 +207,12 @@ impl SettingsSource for SettingsFile {
     ///
     /// The first setting that is out of its range now that all layers are over each other, by its path.
     fn settings(&self, name: &str, code: &Settings) -> Result<Settings, SettingsError> {
-        check(code)?;
+        code.check()?;
         if self.layers(name).next().is_none() {
             return Ok(code.clone());
         }
         let settings = complete(&self.merged(name, code))?;
-        check(&settings).map(|()| settings)
+        settings.check().map(|()| settings)
     }
 }
 

@@ -5,7 +5,6 @@ mod file;
 pub mod hystrix;
 mod overlay;
 mod parse;
-mod pending;
 mod place;
 mod source;
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::pending::check;
 use crate::{
     bulkhead,
     circuit_breaker::{self, Window},
@@ -154,7 +153,9 @@ impl<'a> Place<'a> {
         *trial.pointer_mut(pointer).expect("it was found there") = value.clone();
         let settings = Settings::deserialize(&trial)
             .map_err(|error| format!("{} is not right: {error}", self.path()))?;
-        check(&settings).map_err(|error| error.within(name).to_string())
+        settings
+            .check()
+            .map_err(|error| error.within(name).to_string())
     }
 }
 

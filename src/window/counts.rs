@@ -135,6 +135,11 @@ impl Counts {
         })
     }
 
+    /// Checks what [`new`](Self::new) would be given.
+    pub(crate) fn check(window: Duration, buckets: u32) -> Result<(), SettingsError> {
+        Timeline::new(window, buckets).map(drop)
+    }
+
     /// Counts one event.
     pub fn record(&self, kind: Kind, now: Tick) {
         self.record_at(self.cursor(now), kind);
