@@ -5,6 +5,7 @@ mod support;
 
 mod errors;
 mod hystrix;
+mod merge;
 mod precedence;
 #[cfg(unix)]
 mod source;
