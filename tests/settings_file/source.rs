@@ -320,6 +320,8 @@ async fn a_panicking_observer_does_not_end_it() {
     let (path, registry) = (directory.file("settings.toml"), registry());
     let source = FileSource::new(&path)
         .observed_by(|_: &FileEvent<'_>| std::panic::resume_unwind(Box::new("the observer's own")));
+    fs::write(&path, limited(2)).unwrap();
+    source.apply_now(&registry).unwrap();
     tokio::spawn(source.follow(registry.clone()));
     for round in 3..5 {
         fs::write(&path, limited(round)).unwrap();
