@@ -27,7 +27,8 @@ const WAITERS: u64 = 1 << 32;
 /// and each sees the flag as it is.
 ///
 /// The limit lies beside the word and not in it, in the same cache line. An attempt that overlaps
-/// with a change of the limit counts as made before the change.
+/// with a change of the limit counts as made before the change. The limit is written in `Release`, so that
+/// whoever was refused and then reads it in `Acquire` knows all that came before the limit that refused.
 pub(super) struct Permits {
     word: AtomicU64,
     limit: AtomicU32,
@@ -51,12 +52,12 @@ impl Permits {
     }
 
     pub(super) fn limit(&self) -> u32 {
-        self.limit.load(Relaxed)
+        self.limit.load(Acquire)
     }
 
     /// Sets the limit and returns the one before.
     pub(super) fn set_limit(&self, limit: u32) -> u32 {
-        self.limit.swap(limit, Relaxed)
+        self.limit.swap(limit, Release)
     }
 
     /// Takes a permit for a newcomer, unless all are taken, or promised to waiting calls.
@@ -117,9 +118,14 @@ impl Permits {
         self.word.fetch_and(!WAITERS, Relaxed);
     }
 
+    /// Returns whether there is a permit, for somebody who waits at least.
+    pub(super) fn is_any_left(&self) -> bool {
+        self.has_room(self.word.load(Relaxed))
+    }
+
     #[inline]
     fn has_room(&self, word: u64) -> bool {
-        in_flight(word) < self.limit()
+        in_flight(word) < self.limit.load(Relaxed)
     }
 }
 
