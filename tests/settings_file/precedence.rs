@@ -222,3 +222,32 @@ fn the_documented_file_is_a_file() {
     let reports = settings("reports");
     assert_eq!((reports.timeout, reports.bulkhead), (None, None));
 }
+
+#[test]
+fn settings_come_back_from_toml_with_what_is_none() {
+    let breaker = circuit_breaker::Settings::default()
+        .failure_rate(None)
+        .half_open_for(None);
+    let settings = Settings::default()
+        .timeout(None)
+        .bulkhead(None)
+        .circuit_breaker(breaker);
+    let written = toml::to_string(&settings).unwrap();
+    assert_eq!(toml::from_str(&written), Ok(settings), "{written}");
+    // Null, where there is one, is none as well; what is neither is an error of the field's own.
+    let read = |json| serde_json::from_str::<Settings>(json);
+    let nulls =
+        r#"{"timeout": null, "circuit_breaker": {"failure_rate": null, "slow_calls": null}}"#;
+    assert_eq!(read(nulls).unwrap().circuit_breaker.failure_rate, None);
+    for (json, said) in [
+        (r#"{"timeout": "None"}"#, "expected a duration"),
+        (
+            r#"{"timeout": true}"#,
+            "invalid type: boolean `true`, expected a duration",
+        ),
+        (r#"{"bulkhead": []}"#, "expected a value or \"none\""),
+    ] {
+        let error = read(json).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
+}

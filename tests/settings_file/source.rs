@@ -405,3 +405,17 @@ async fn no_call_fails_because_of_a_change_under_load() {
     let snapshot = pipeline.snapshot();
     assert_eq!((snapshot.lifetime.success, snapshot.in_flight), (16_000, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_pipeline_that_comes_later_has_what_the_last_good_file_says() {
+    let directory = Directory::new();
+    let (path, registry) = (directory.file("settings.toml"), registry());
+    fs::write(&path, "pipelines.'late*'.bulkhead.limit = 3").unwrap();
+    let (source, _) = followed(&path, &registry);
+    an_interval().await;
+    assert_eq!(source.status().unmatched, ["late*"]);
+    fs::write(&path, "broken").unwrap();
+    an_interval().await;
+    let late = registry.register(Pipeline::builder("later")).unwrap();
+    assert_eq!(late.bulkhead().limit(), 3);
+}
