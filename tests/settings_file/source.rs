@@ -9,6 +9,7 @@ use std::{
 };
 
 use portcullis::{
+    clock::{Clock, Tick},
     event::Mode,
     pipeline::Pipeline,
     registry::Registry,
@@ -418,4 +419,20 @@ async fn a_pipeline_that_comes_later_has_what_the_last_good_file_says() {
     an_interval().await;
     let late = registry.register(Pipeline::builder("later")).unwrap();
     assert_eq!(late.bulkhead().limit(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panicking_clock_does_not_end_it_either() {
+    let directory = Directory::new();
+    let (path, registry) = (directory.file("settings.toml"), registry());
+    fs::write(&path, limited(3)).unwrap();
+    let readings = AtomicU32::new(0);
+    let clock = Clock::from_fn(move || match readings.fetch_add(1, Ordering::Relaxed) {
+        0 => std::panic::resume_unwind(Box::new("the clock's own")),
+        reading => Tick::from_nanos(reading.into()),
+    });
+    let source = FileSource::new(&path).on_clock(clock);
+    tokio::spawn(source.clone().follow(registry.clone()));
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!((limit(&registry), source.status().applied), (3, 1));
 }
