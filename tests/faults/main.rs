@@ -8,6 +8,8 @@ mod soak;
 mod support;
 
 mod bare;
+mod clients;
+mod exchange;
 mod pipelines;
 mod short_soak;
 
