@@ -87,6 +87,10 @@ impl<C> WholeExchange<C> {
         })
     }
 
+    pub(crate) const fn heads(&self) -> &C {
+        &self.classify
+    }
+
     /// Returns whether a call lasts until the end of the body that comes with this head.
     pub(crate) fn waits_for_body(&self, status: StatusCode, headers: &HeaderMap) -> bool {
         self.streams == Streams::WithTheirBody

@@ -11,19 +11,18 @@ use std::{
 
 use axum::{
     Router,
-    extract::Request,
     handler::Handler,
     http::{StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
     routing::get as route,
 };
 use portcullis::{
+    axum::{liveness, respond},
     bulkhead::{self, Bulkhead},
     circuit_breaker::{self, CircuitBreaker, State},
-    event::{Event, Scope},
     outcome::Outcome,
     pipeline::Pipeline,
-    rejection::Rejection,
+    rejection::{Reason, Rejection},
 };
 use tokio::sync::mpsc;
 
@@ -267,22 +266,9 @@ async fn late_handlers_are_answered_for() {
     assert_eq!((snapshot.lifetime.timeout, snapshot.in_flight), (1, 0));
 }
 
-/// Passes settlements on, so that a test can wait for one.
-fn settlements() -> (Scope, mpsc::UnboundedReceiver<Outcome>) {
-    let (settled, settlements) = mpsc::unbounded_channel();
-    let scope = Scope::new().observed_by(move |_: Option<&str>, event: &Event| {
-        if let Event::Settled { outcome, .. } = event {
-            let _ = settled.send(*outcome);
-        }
-    });
-    (scope, settlements)
-}
-
 #[tokio::test]
-async fn a_client_that_disconnects_gives_its_permit_back() {
-    let (scope, mut settlements) = settlements();
-    let settings = bulkhead::Settings::default().limit(1);
-    let bulkhead = Bulkhead::scoped(settings, scope).unwrap();
+async fn a_full_server_sheds_load_and_says_that_it_is_alive() {
+    let bulkhead = two_permits();
     let (work, mut begins) = Work::new();
     let handler = {
         let work = work.clone();
@@ -290,45 +276,36 @@ async fn a_client_that_disconnects_gives_its_permit_back() {
     };
     let router = Router::new()
         .route("/", route(handler))
-        .layer(bulkhead.layer().reject_with(unavailable));
+        .layer(bulkhead.layer().reject_with(respond))
+        .route_service("/health", liveness());
     let url = serve(router).await;
 
-    let call = tokio::spawn(get(url.clone()));
-    soon(begins.recv()).await.unwrap();
-    assert_eq!(bulkhead.in_flight(), 1);
-    // With it go the client and its connection.
-    call.abort();
-    assert_eq!(soon(settlements.recv()).await, Some(Outcome::Cancelled));
-    assert_eq!(bulkhead.in_flight(), 0);
+    let mut busy = get_often(&url, 2);
+    for _ in 0..2 {
+        soon(begins.recv()).await.unwrap();
+    }
+    let shed = soon(client().get(&url).send()).await.unwrap();
+    assert_eq!(shed.status(), 503);
+    assert_eq!(shed.headers()[RETRY_AFTER], "1");
+    // What is not there is not worth a permit, but a full server does not find that out.
+    assert_eq!(get(format!("{url}/nothing")).await.0, 503);
+    assert_eq!(get(format!("{url}/health")).await.0, 200);
 
-    work.finish(1);
-    assert_eq!(get(url).await.0, 200);
+    work.finish(2);
+    for _ in 0..2 {
+        assert_eq!(next(&mut busy).await.0, StatusCode::OK);
+    }
+    assert_eq!(get(format!("{url}/nothing")).await.0, 404);
 }
 
 #[tokio::test]
-async fn a_client_that_disconnects_is_counted_as_cancelled() {
-    let (settled, mut settlements) = mpsc::unbounded_channel();
-    let pipeline = Pipeline::builder("reports")
-        .timeout(None)
-        .reject_with(unavailable)
-        .observed_by(move |_: Option<&str>, event: &Event| {
-            if let Event::Settled { outcome, .. } = event {
-                let _ = settled.send(*outcome);
-            }
-        })
-        .build()
-        .unwrap();
-    let (work, mut begins) = Work::new();
-    let router = Router::new()
-        .route("/", route(move |_: Request| work.run()))
-        .layer(pipeline.layer());
-    let url = serve(router).await;
-
-    let call = tokio::spawn(get(url));
-    soon(begins.recv()).await.unwrap();
-    call.abort();
-    assert_eq!(soon(settlements.recv()).await, Some(Outcome::Cancelled));
-    let snapshot = pipeline.snapshot();
-    assert_eq!((snapshot.lifetime.cancelled, snapshot.in_flight), (1, 0));
-    assert_eq!(snapshot.lifetime.calls(), 1);
+async fn handlers_answer_with_rejections() {
+    let rejection = Rejection::new(Reason::BulkheadFull).named(Some("database".into()));
+    let handler = async move || Err::<&str, _>(rejection.clone());
+    let url = serve(Router::new().route("/", route(handler))).await;
+    let response = soon(client().get(url).send()).await.unwrap();
+    assert_eq!(response.status(), 503);
+    assert_eq!(response.headers()[RETRY_AFTER], "1");
+    let body = soon(response.text()).await.unwrap();
+    assert!(!body.contains("database"), "names are internal");
 }
