@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::{BodyExt, Empty};
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt, Empty, combinators::UnsyncBoxBody};
 use hyper::body::Incoming;
 use hyper_util::{client::legacy, rt::TokioExecutor};
 use portcullis::{
     circuit_breaker,
-    http::{ByGrpcStatus, ByStatus, ExchangeBody, ExchangeLayer, WholeExchange},
+    http::{ByGrpcStatus, ExchangeBody, ExchangeLayer, WholeExchange},
     outcome::Classify,
-    pipeline::{Control, Pipeline},
+    pipeline::{Builder, Control, Pipeline},
     rejection::{BoxError, Rejection},
+    reqwest::{ByStatus, Client},
 };
 use tower::{ServiceBuilder, ServiceExt, util::BoxCloneSyncService};
 
@@ -22,52 +23,70 @@ use crate::{
     support::{counted, soon},
 };
 
-type Answer = Response<ExchangeBody<Incoming>>;
+type Body = UnsyncBoxBody<Bytes, BoxError>;
 
-/// hyper's client under a pipeline, and a server.
+/// A client under a pipeline, and a server.
 struct Guarded {
-    service: BoxCloneSyncService<Request<Empty<Bytes>>, Answer, BoxError>,
+    client: &'static str,
+    service: BoxCloneSyncService<String, Response<Body>, BoxError>,
     control: Control,
     server: FaultServer,
 }
 
 impl Guarded {
-    fn new<C>(protocol: Protocol, classify: C) -> Self
-    where
-        C: Classify<Answer, BoxError> + Clone + Send + Sync + 'static,
-    {
-        let settings = circuit_breaker::Settings::default()
-            .minimum_calls(5)
-            .open_for(Duration::from_millis(10));
-        let pipeline = Pipeline::builder("upstream")
-            .timeout(None)
-            .circuit_breaker(settings)
-            .classify(classify)
-            .build()
-            .unwrap();
-        let client = legacy::Client::builder(TokioExecutor::new())
-            .http2_only(protocol == Protocol::Http2)
-            .build_http();
+    /// Returns one for each client and protocol.
+    fn each(whole: &WholeExchange<ByStatus>) -> impl Iterator<Item = Self> {
+        let reqwest = Protocol::BOTH.map(|protocol| Self::reqwest(protocol, whole.clone()));
+        let hyper = Protocol::BOTH.map(|protocol| Self::hyper(protocol, whole.clone()));
+        reqwest.into_iter().chain(hyper)
+    }
+
+    fn reqwest(protocol: Protocol, classify: WholeExchange<ByStatus>) -> Self {
+        let pipeline = builder().classify(classify).build().unwrap();
         let service = ServiceBuilder::new()
-            .layer(pipeline.layer())
-            .layer(ExchangeLayer::new())
+            .map_request(|url: String| reqwest::Request::new(Method::GET, url.parse().unwrap()))
+            .map_response(|response| Response::from(response).map(boxed))
             .map_err(BoxError::from)
-            .service(client);
+            .layer(pipeline.layer())
+            .service(Client::new(protocol.client()));
         Self {
+            client: "reqwest",
             service: BoxCloneSyncService::new(service),
             control: pipeline.control().clone(),
             server: FaultServer::start(),
         }
     }
 
-    async fn get(&self, fault: Fault) -> Answer {
-        let request = Request::get(self.server.url(fault));
-        let request = request.body(Empty::new()).unwrap();
-        soon(self.service.clone().oneshot(request)).await.unwrap()
+    fn hyper<C>(protocol: Protocol, classify: C) -> Self
+    where
+        C: Classify<Response<ExchangeBody<Incoming>>, BoxError> + Clone + Send + Sync + 'static,
+    {
+        let pipeline = builder().classify(classify).build().unwrap();
+        let client = legacy::Client::builder(TokioExecutor::new())
+            .http2_only(protocol == Protocol::Http2)
+            .build_http();
+        let service = ServiceBuilder::new()
+            .map_request(|url: String| Request::get(url).body(Empty::<Bytes>::new()).unwrap())
+            .map_response(|response: Response<_>| response.map(boxed))
+            .layer(pipeline.layer())
+            .layer(ExchangeLayer::new())
+            .map_err(BoxError::from)
+            .service(client);
+        Self {
+            client: "hyper",
+            service: BoxCloneSyncService::new(service),
+            control: pipeline.control().clone(),
+            server: FaultServer::start(),
+        }
+    }
+
+    async fn get(&self, fault: Fault) -> Response<Body> {
+        let call = self.service.clone().oneshot(self.server.url(fault));
+        soon(call).await.unwrap()
     }
 
     /// Reads a body to its end, of which the server releases so many parts.
-    async fn read(&self, answer: Answer, parts: usize) -> Result<usize, BoxError> {
+    async fn read(&self, answer: Response<Body>, parts: usize) -> Result<usize, BoxError> {
         let release = async {
             for _ in 0..parts {
                 soon(self.server.release_next()).await;
@@ -86,20 +105,37 @@ impl Guarded {
     }
 }
 
+/// Five calls are enough.
+fn builder() -> Builder {
+    let settings = circuit_breaker::Settings::default()
+        .minimum_calls(5)
+        .open_for(Duration::from_millis(10));
+    Pipeline::builder("upstream")
+        .timeout(None)
+        .circuit_breaker(settings)
+}
+
+fn boxed<B>(body: B) -> Body
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    body.map_err(Into::into).boxed_unsync()
+}
+
 fn whole() -> WholeExchange<ByStatus> {
-    WholeExchange::new(ByStatus::new())
+    WholeExchange::new(ByStatus::default())
 }
 
 #[tokio::test]
 async fn a_body_that_breaks_at_nine_tenths_is_a_failure() {
-    for protocol in Protocol::BOTH {
-        for fault in [Fault::BrokenBody, Fault::ShortBody, Fault::ResetBody] {
-            let guarded = Guarded::new(protocol, whole());
+    for fault in [Fault::BrokenBody, Fault::ShortBody, Fault::ResetBody] {
+        for guarded in Guarded::each(&whole()) {
             let answer = guarded.get(fault).await;
             assert_eq!(answer.status(), 200);
             assert_eq!((guarded.counts(), guarded.in_flight()), (vec![], 1));
             guarded.read(answer, 1).await.unwrap_err();
-            assert_eq!(guarded.counts(), [("failure", 1)], "{protocol:?} {fault:?}");
+            assert_eq!(guarded.counts(), [("failure", 1)], "{}", guarded.client);
             assert_eq!(guarded.in_flight(), 0);
         }
     }
@@ -107,8 +143,7 @@ async fn a_body_that_breaks_at_nine_tenths_is_a_failure() {
 
 #[tokio::test]
 async fn bodies_that_break_open_the_circuit() {
-    for protocol in Protocol::BOTH {
-        let guarded = Guarded::new(protocol, whole());
+    for guarded in Guarded::each(&whole()) {
         for _ in 0..5 {
             let answer = guarded.get(Fault::BrokenBody).await;
             guarded.read(answer, 1).await.unwrap_err();
@@ -121,8 +156,7 @@ async fn bodies_that_break_open_the_circuit() {
 #[tokio::test]
 async fn bodies_that_hang_open_the_circuit() {
     let whole = whole().idle_timeout(Duration::from_millis(20)).unwrap();
-    for protocol in Protocol::BOTH {
-        let guarded = Guarded::new(protocol, whole.clone());
+    for guarded in Guarded::each(&whole) {
         for _ in 0..5 {
             let answer = guarded.get(Fault::StalledBody).await;
             let error = guarded.read(answer, 0).await.unwrap_err();
@@ -138,8 +172,7 @@ async fn bodies_that_hang_open_the_circuit() {
 
 #[tokio::test]
 async fn a_slow_body_holds_its_permit_until_its_last_part() {
-    for protocol in Protocol::BOTH {
-        let guarded = Guarded::new(protocol, whole());
+    for guarded in Guarded::each(&whole()) {
         let mut answer = guarded.get(Fault::SlowBody).await;
         for _ in 0..10 {
             assert_eq!((guarded.counts(), guarded.in_flight()), (vec![], 1));
@@ -153,8 +186,7 @@ async fn a_slow_body_holds_its_permit_until_its_last_part() {
 
 #[tokio::test]
 async fn a_body_that_is_dropped_is_cancelled_and_the_server_hears_of_it() {
-    for protocol in Protocol::BOTH {
-        let guarded = Guarded::new(protocol, whole());
+    for guarded in Guarded::each(&whole()) {
         for calls in 1..=3 {
             let mut answer = guarded.get(Fault::SlowBody).await;
             if calls > 1 {
@@ -172,8 +204,7 @@ async fn a_body_that_is_dropped_is_cancelled_and_the_server_hears_of_it() {
 #[tokio::test]
 async fn events_are_neither_cut_nor_slow() {
     let whole = whole().idle_timeout(Duration::from_millis(1)).unwrap();
-    for protocol in Protocol::BOTH {
-        let guarded = Guarded::new(protocol, whole.clone());
+    for guarded in Guarded::each(&whole) {
         let answer = guarded.get(Fault::Events).await;
         assert_eq!(guarded.counts(), [("success", 1)]);
         assert_eq!(guarded.in_flight(), 0);
@@ -186,8 +217,7 @@ async fn events_are_neither_cut_nor_slow() {
 
 #[tokio::test]
 async fn events_hold_their_permit_where_that_is_asked_for() {
-    for protocol in Protocol::BOTH {
-        let guarded = Guarded::new(protocol, whole().streams_too());
+    for guarded in Guarded::each(&whole().streams_too()) {
         let answer = guarded.get(Fault::Events).await;
         assert_eq!((guarded.counts(), guarded.in_flight()), (vec![], 1));
         guarded.read(answer, 100).await.unwrap();
@@ -204,9 +234,8 @@ async fn answers_without_a_body_end_with_their_head() {
         (Fault::TooMany, "failure"),
         (Fault::Missing, "success"),
     ];
-    for protocol in Protocol::BOTH {
-        for (fault, end) in cases {
-            let guarded = Guarded::new(protocol, whole());
+    for (fault, end) in cases {
+        for guarded in Guarded::each(&whole()) {
             let _answer = guarded.get(fault).await;
             assert_eq!(guarded.counts(), [(end, 1)], "{fault:?}");
             assert_eq!(guarded.in_flight(), 0);
@@ -216,8 +245,7 @@ async fn answers_without_a_body_end_with_their_head() {
 
 #[tokio::test]
 async fn a_server_that_says_when_to_come_again_is_left_alone_until_then() {
-    for protocol in Protocol::BOTH {
-        let guarded = Guarded::new(protocol, whole());
+    for guarded in Guarded::each(&whole()) {
         for _ in 0..5 {
             assert_eq!(guarded.control.snapshot().remaining_open, None);
             guarded.get(Fault::Unavailable).await;
@@ -237,13 +265,13 @@ async fn calls_of_grpc_end_by_their_trailers() {
     ];
     for protocol in Protocol::BOTH {
         for (fault, end) in cases {
-            let guarded = Guarded::new(protocol, WholeExchange::grpc(ByGrpcStatus::new()));
+            let guarded = Guarded::hyper(protocol, WholeExchange::grpc(ByGrpcStatus::new()));
             let answer = guarded.get(fault).await;
             assert_eq!((guarded.counts(), guarded.in_flight()), (vec![], 1));
             assert_eq!(guarded.read(answer, 0).await.unwrap(), Fault::BODY);
             assert_eq!(guarded.counts(), [(end, 1)], "{protocol:?} {fault:?}");
         }
-        let guarded = Guarded::new(protocol, WholeExchange::grpc(ByGrpcStatus::new()));
+        let guarded = Guarded::hyper(protocol, WholeExchange::grpc(ByGrpcStatus::new()));
         let _answer = guarded.get(Fault::GrpcRefused).await;
         assert_eq!(guarded.counts(), [("failure", 1)]);
     }

@@ -9,6 +9,7 @@ mod support;
 
 mod bare;
 mod clients;
+mod collecting;
 mod exchange;
 mod pipelines;
 mod short_soak;
