@@ -1,6 +1,12 @@
 //! Calls that last as long as their bodies, over real sockets.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
@@ -9,6 +15,7 @@ use hyper::body::Incoming;
 use hyper_util::{client::legacy, rt::TokioExecutor};
 use portcullis::{
     circuit_breaker,
+    clock::{Clock, Tick},
     http::{ByGrpcStatus, ExchangeBody, ExchangeLayer, WholeExchange},
     outcome::Classify,
     pipeline::{Builder, Control, Pipeline},
@@ -23,6 +30,8 @@ use crate::{
     support::{counted, soon},
 };
 
+const MINUTE: Duration = Duration::from_secs(60);
+
 type Body = UnsyncBoxBody<Bytes, BoxError>;
 
 /// A client under a pipeline, and a server.
@@ -31,6 +40,8 @@ struct Guarded {
     service: BoxCloneSyncService<String, Response<Body>, BoxError>,
     control: Control,
     server: FaultServer,
+    /// The pipeline's time, which passes when it is told to.
+    time_ns: Arc<AtomicU64>,
 }
 
 impl Guarded {
@@ -42,7 +53,8 @@ impl Guarded {
     }
 
     fn reqwest(protocol: Protocol, classify: WholeExchange<ByStatus>) -> Self {
-        let pipeline = builder().classify(classify).build().unwrap();
+        let time_ns = Arc::new(AtomicU64::new(0));
+        let pipeline = builder(&time_ns).classify(classify).build().unwrap();
         let service = ServiceBuilder::new()
             .map_request(|url: String| reqwest::Request::new(Method::GET, url.parse().unwrap()))
             .map_response(|response| Response::from(response).map(boxed))
@@ -54,6 +66,7 @@ impl Guarded {
             service: BoxCloneSyncService::new(service),
             control: pipeline.control().clone(),
             server: FaultServer::start(),
+            time_ns,
         }
     }
 
@@ -61,7 +74,8 @@ impl Guarded {
     where
         C: Classify<Response<ExchangeBody<Incoming>>, BoxError> + Clone + Send + Sync + 'static,
     {
-        let pipeline = builder().classify(classify).build().unwrap();
+        let time_ns = Arc::new(AtomicU64::new(0));
+        let pipeline = builder(&time_ns).classify(classify).build().unwrap();
         let client = legacy::Client::builder(TokioExecutor::new())
             .http2_only(protocol == Protocol::Http2)
             .build_http();
@@ -77,6 +91,7 @@ impl Guarded {
             service: BoxCloneSyncService::new(service),
             control: pipeline.control().clone(),
             server: FaultServer::start(),
+            time_ns,
         }
     }
 
@@ -96,6 +111,11 @@ impl Guarded {
         Ok(body?.to_bytes().len())
     }
 
+    fn let_a_minute_pass(&self) {
+        let minute = u64::try_from(MINUTE.as_nanos()).unwrap();
+        self.time_ns.fetch_add(minute, Ordering::Relaxed);
+    }
+
     fn counts(&self) -> Vec<(&'static str, u64)> {
         counted(&self.control.snapshot().lifetime)
     }
@@ -105,14 +125,19 @@ impl Guarded {
     }
 }
 
-/// Five calls are enough.
-fn builder() -> Builder {
+/// Five calls are enough, and a minute is slow.
+fn builder(time_ns: &Arc<AtomicU64>) -> Builder {
     let settings = circuit_breaker::Settings::default()
         .minimum_calls(5)
+        .slow_calls(MINUTE, 1.0)
         .open_for(Duration::from_millis(10));
+    let time_ns = Arc::clone(time_ns);
     Pipeline::builder("upstream")
         .timeout(None)
         .circuit_breaker(settings)
+        .clock(Clock::from_fn(move || {
+            Tick::from_nanos(time_ns.load(Ordering::Relaxed))
+        }))
 }
 
 fn boxed<B>(body: B) -> Body
@@ -185,6 +210,16 @@ async fn a_slow_body_holds_its_permit_until_its_last_part() {
 }
 
 #[tokio::test]
+async fn a_slow_body_is_a_slow_call() {
+    for guarded in Guarded::each(&whole()) {
+        let answer = guarded.get(Fault::SlowBody).await;
+        guarded.let_a_minute_pass();
+        guarded.read(answer, 10).await.unwrap();
+        assert_eq!(guarded.counts(), [("success", 1), ("slow", 1)]);
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_is_dropped_is_cancelled_and_the_server_hears_of_it() {
     for guarded in Guarded::each(&whole()) {
         for calls in 1..=3 {
@@ -209,6 +244,7 @@ async fn events_are_neither_cut_nor_slow() {
         assert_eq!(guarded.counts(), [("success", 1)]);
         assert_eq!(guarded.in_flight(), 0);
         // All of them come, however long that takes.
+        guarded.let_a_minute_pass();
         let length = guarded.read(answer, 100).await.unwrap();
         assert_eq!(length, 100 * Fault::BODY / 10);
         assert_eq!(guarded.counts(), [("success", 1)]);
@@ -216,12 +252,13 @@ async fn events_are_neither_cut_nor_slow() {
 }
 
 #[tokio::test]
-async fn events_hold_their_permit_where_that_is_asked_for() {
+async fn events_hold_their_permit_and_count_as_slow_where_that_is_asked_for() {
     for guarded in Guarded::each(&whole().streams_too()) {
         let answer = guarded.get(Fault::Events).await;
         assert_eq!((guarded.counts(), guarded.in_flight()), (vec![], 1));
+        guarded.let_a_minute_pass();
         guarded.read(answer, 100).await.unwrap();
-        assert_eq!(guarded.counts(), [("success", 1)]);
+        assert_eq!(guarded.counts(), [("success", 1), ("slow", 1)]);
         assert_eq!(guarded.in_flight(), 0);
     }
 }
@@ -250,9 +287,9 @@ async fn a_server_that_says_when_to_come_again_is_left_alone_until_then() {
             assert_eq!(guarded.control.snapshot().remaining_open, None);
             guarded.get(Fault::Unavailable).await;
         }
-        // It said 2 s, and the circuit's own time is 10 ms.
+        // It said 2 s; the circuit's own time is 10 ms.
         let remaining = guarded.control.snapshot().remaining_open;
-        assert!(remaining > Some(Duration::from_secs(1)), "{remaining:?}");
+        assert!(remaining >= Some(Duration::from_secs(2)), "{remaining:?}");
     }
 }
 
