@@ -31,6 +31,8 @@
 // Levels: a module uses those above it alone; `.ci/check-imports` sees to it.
 
 pub mod clock;
+#[cfg(feature = "serde")]
+mod or_none;
 mod ratio;
 #[cfg(feature = "serde")]
 mod seconds;
@@ -45,6 +47,7 @@ pub mod event;
 pub mod window;
 
 pub mod gate;
+mod keyed;
 
 pub mod bulkhead;
 pub mod circuit_breaker;

@@ -1,41 +1,42 @@
 //! A share of a whole, compared in integers.
 
-/// A checked fraction between 0 and 1, in millionths.
+use std::num::NonZeroU32;
+
+/// A checked fraction, more than 0 and at most 1, in millionths.
 ///
 /// Integers, because a truncated floating-point percentage misses thresholds that are reached
 /// exactly: Hystrix computes 29 failures in 100 as 28 %.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ratio {
-    millionths: u32,
+    millionths: NonZeroU32,
 }
 
 const WHOLE: u32 = 1_000_000;
 
 impl Ratio {
-    /// Returns the nearest fraction, or none for what is no number between 0 and 1.
+    /// Returns the nearest fraction, or none for what is nearest to 0 or is no number up to 1.
     pub(crate) fn new(value: f64) -> Option<Self> {
+        if !(0.0..=1.0).contains(&value) {
+            return None;
+        }
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "the guard leaves 0 to 1,000,000"
         )]
-        (0.0..=1.0).contains(&value).then(|| Self {
-            millionths: (value * f64::from(WHOLE)).round() as u32,
-        })
-    }
-
-    pub(crate) const fn is_zero(self) -> bool {
-        self.millionths == 0
+        let millionths = (value * f64::from(WHOLE)).round() as u32;
+        NonZeroU32::new(millionths).map(|millionths| Self { millionths })
     }
 
     /// Returns whether `part` of `whole` is this share or more.
     pub(crate) fn is_reached(self, part: u64, whole: u64) -> bool {
-        u128::from(part) * u128::from(WHOLE) >= u128::from(whole) * u128::from(self.millionths)
+        u128::from(part) * u128::from(WHOLE)
+            >= u128::from(whole) * u128::from(self.millionths.get())
     }
 
     /// Returns the smallest part of `whole` that reaches this share.
     pub(crate) fn of(self, whole: u32) -> u32 {
-        let parts = u64::from(whole) * u64::from(self.millionths);
+        let parts = u64::from(whole) * u64::from(self.millionths.get());
         u32::try_from(parts.div_ceil(u64::from(WHOLE))).unwrap_or(whole)
     }
 }

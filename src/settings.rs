@@ -1,4 +1,4 @@
-//! What is wrong with a setting, and the checks that all settings share.
+//! What is wrong with a setting, what became of new ones, and the checks that all settings share.
 
 use std::{error::Error, fmt, ops::RangeInclusive, time::Duration};
 
@@ -62,6 +62,49 @@ impl fmt::Display for SettingsError {
 
 impl Error for SettingsError {}
 
+/// What became of new settings, field by field.
+///
+/// Fields go by their paths, such as `bulkhead.limit`. One that is as it was is not named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Applied {
+    changed: Vec<String>,
+    kept: Vec<String>,
+}
+
+impl Applied {
+    /// Names the fields that changed and those that were kept, of pairs that say whether they were.
+    pub(crate) fn new(changed: &[(&str, bool)], kept: &[(&str, bool)]) -> Self {
+        let [changed, kept] = [changed, kept].map(|fields| {
+            let named = fields.iter().filter(|(_, is_named)| *is_named);
+            named.map(|(field, _)| (*field).to_owned()).collect()
+        });
+        Self { changed, kept }
+    }
+
+    /// Adds what became of a part of a larger settings value.
+    #[must_use]
+    pub(crate) fn with(mut self, part: &str, applied: Self) -> Self {
+        let path = |field: String| format!("{part}.{field}");
+        self.changed.extend(applied.changed.into_iter().map(path));
+        self.kept.extend(applied.kept.into_iter().map(path));
+        self
+    }
+
+    /// Returns the fields that changed: they are in force now.
+    #[must_use]
+    pub fn changed(&self) -> &[String] {
+        &self.changed
+    }
+
+    /// Returns the fields that differ from what is in force and stay as they were: they need a circuit, or a
+    /// pipeline, that is built anew.
+    #[must_use]
+    pub fn kept(&self) -> &[String] {
+        &self.kept
+    }
+}
+
 /// The longest duration of any setting: a year. Longer ones are slips of a unit, and this bound
 /// keeps every sum of ticks far from the end of time.
 pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 86_400);
@@ -94,9 +137,7 @@ pub(crate) fn within<T: PartialOrd + fmt::Debug>(
 
 /// Checks a share of calls that has to be reached: more than none of them, at most all.
 pub(crate) fn threshold(field: &str, value: f64) -> Result<Ratio, SettingsError> {
-    Ratio::new(value)
-        .filter(|ratio| !ratio.is_zero())
-        .ok_or_else(|| SettingsError::new(field, value, "from 0.000001 to 1"))
+    Ratio::new(value).ok_or_else(|| SettingsError::new(field, value, "from 0.000001 to 1"))
 }
 
 #[cfg(test)]

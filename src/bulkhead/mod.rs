@@ -87,7 +87,8 @@
 //! Nothing is held between calls, neither by a service nor by its clones, ready or not.
 //!
 //! The limit may be changed at any time and from any thread. With 0 nobody is admitted, and whoever
-//! is in the queue waits for a higher limit; with [`u32::MAX`] calls are only counted.
+//! is in the queue waits for a higher limit; with [`u32::MAX`] calls are only counted. So may the
+//! [queue](QueuedBulkhead::set_queue), from which nobody is sent away by that.
 //!
 //! # Panics
 //!

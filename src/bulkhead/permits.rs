@@ -25,7 +25,7 @@ const KEPT: u64 = 1 << 34;
 /// # Ordering
 ///
 /// What a call did before it ended happens before what the call that gets its permit does: to take
-/// permits is `Acquire`, to give one back is `Release`. Everything else is `Relaxed`: the flags
+/// permits, or to see that none is taken, is `Acquire`, to give one back is `Release`. Everything else is `Relaxed`: the flags
 /// guard no data, and whoever sees `WAITERS` takes the queue's lock before it looks at a waiter. The
 /// word is written by read-modify-writes only, so that no release is overwritten and each sees the
 /// flags as they are.
@@ -68,6 +68,11 @@ impl Permits {
 
     pub(super) fn in_flight(&self) -> u32 {
         in_flight(self.word.load(Relaxed))
+    }
+
+    /// Returns whether nothing is in flight; if so, what the last call did happens before.
+    pub(super) fn is_idle(&self) -> bool {
+        in_flight(self.word.load(Acquire)) == 0
     }
 
     pub(super) fn limit(&self) -> u32 {

@@ -8,43 +8,57 @@ use std::{
     collections::BTreeMap,
     fmt,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use super::{
-    Order,
+    Order, QueueSettings,
     permits::{Permits, Refused},
 };
-use crate::sync::Mutex;
+use crate::{
+    clock::nanos,
+    sync::{AtomicU32, AtomicU64, Mutex, Ordering::Relaxed},
+};
 
 /// Permits, and the calls that wait for them.
+///
+/// # Ordering
+///
+/// Length and longest wait are `Relaxed`, and written under the line's lock only. An attempt to join that overlaps
+/// with a change of them counts as made before the change.
 pub(super) struct WaitQueue {
     permits: Permits,
     line: Mutex<Line>,
-    length: u32,
-    order: Order,
+    /// Beside the line, so that where nobody may wait a refusal takes no lock.
+    length: AtomicU32,
+    longest_wait_ns: AtomicU64,
 }
 
 /// Who waits, by order of arrival.
 ///
 /// The flag `WAITERS` of the permits is set while there is anybody, and changes under the lock only.
-#[derive(Default)]
 struct Line {
     // The map allocates under the lock, once for several waiters; room reserved for the longest
     // queue would cost every bulkhead more than that.
     waiters: BTreeMap<Number, Option<Waker>>,
     next: Number,
+    order: Order,
 }
 
 /// The number that a waiter drew.
 pub(super) type Number = u64;
 
 impl WaitQueue {
-    pub(super) fn new(limit: u32, length: u32, order: Order) -> Self {
+    pub(super) fn new(limit: u32, queue: QueueSettings) -> Self {
         Self {
             permits: Permits::new(limit),
-            line: Mutex::new(Line::default()),
-            length,
-            order,
+            line: Mutex::new(Line {
+                waiters: BTreeMap::new(),
+                next: 0,
+                order: queue.order,
+            }),
+            length: AtomicU32::new(queue.length),
+            longest_wait_ns: AtomicU64::new(nanos(queue.longest_wait)),
         }
     }
 
@@ -54,6 +68,34 @@ impl WaitQueue {
 
     pub(super) fn len(&self) -> usize {
         self.line.lock().waiters.len()
+    }
+
+    pub(super) fn longest_wait(&self) -> Duration {
+        Duration::from_nanos(self.longest_wait_ns.load(Relaxed))
+    }
+
+    pub(super) fn settings(&self) -> QueueSettings {
+        self.settings_of(&self.line.lock())
+    }
+
+    /// Sets who may join from now on, for how long, and whose turn is next, and returns what was set
+    /// before. Who waits goes on waiting.
+    pub(super) fn exchange(&self, queue: QueueSettings) -> QueueSettings {
+        let mut line = self.line.lock();
+        let before = self.settings_of(&line);
+        line.order = queue.order;
+        self.length.store(queue.length, Relaxed);
+        self.longest_wait_ns
+            .store(nanos(queue.longest_wait), Relaxed);
+        before
+    }
+
+    fn settings_of(&self, line: &Line) -> QueueSettings {
+        QueueSettings {
+            length: self.length.load(Relaxed),
+            order: line.order,
+            longest_wait: self.longest_wait(),
+        }
     }
 
     /// Takes a permit for a newcomer, who does not wait.
@@ -70,26 +112,18 @@ impl WaitQueue {
         }
     }
 
-    /// Sets the limit and returns the one before.
-    pub(super) fn set_limit(&self, limit: u32) -> u32 {
-        let from = self.permits.set_limit(limit);
-        // Without a look at the flag: a call that joins now has either seen the new limit or is in
-        // line by the time the lock is ours.
-        self.serve();
-        from
-    }
-
     /// Draws a number, or none if the line is full.
     ///
     /// If a permit has become free, it is taken, and it is that number's turn.
     #[cold]
     pub(super) fn join(&self) -> Option<Number> {
-        if self.length == 0 {
+        let length = self.length.load(Relaxed);
+        if length == 0 {
             return None;
         }
         let mut line = self.line.lock();
         let is_granted = line.waiters.is_empty() && self.permits.acquire_or_wait();
-        if !is_granted && line.waiters.len() >= self.length as usize {
+        if !is_granted && line.waiters.len() >= length as usize {
             return None;
         }
         let number = line.next;
@@ -127,8 +161,11 @@ impl WaitQueue {
     }
 
     /// Hands out what permits there are.
+    ///
+    /// After a change of the limit it is called without a look at the flag: a call that joins then has either seen
+    /// the new limit or is in line by the time the lock is ours.
     #[cold]
-    fn serve(&self) {
+    pub(super) fn serve(&self) {
         // One at a time, since a waker must not be called under the lock.
         while let Some(waker) = self.serve_one() {
             if let Some(waker) = waker {
@@ -144,7 +181,7 @@ impl WaitQueue {
         if waiting == 0 || !self.permits.acquire_for_waiter(waiting == 1) {
             return None;
         }
-        let served = match self.order {
+        let served = match line.order {
             Order::Fifo => line.waiters.pop_first(),
             Order::Lifo => line.waiters.pop_last(),
         };
@@ -157,7 +194,7 @@ impl fmt::Debug for WaitQueue {
         f.debug_struct("WaitQueue")
             .field("permits", &self.permits)
             .field("length", &self.length)
-            .field("order", &self.order)
+            .field("longest_wait", &self.longest_wait())
             .finish_non_exhaustive()
     }
 }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     clock::{Now, Tick},
-    event::Scope,
+    event::{Scope, tell_settings},
     gate::{
         self, Borrowed, Completion, Flight, GateLayer, Handle, Later, Policy, Queue, QueuedLayer,
     },
@@ -37,7 +37,6 @@ pub struct QueuedBulkhead {
 
 struct Shared {
     queue: WaitQueue,
-    longest_wait: Duration,
     scope: Scope,
 }
 
@@ -64,8 +63,7 @@ impl QueuedBulkhead {
         queue.check()?;
         Ok(Self {
             shared: Arc::new(Shared {
-                queue: WaitQueue::new(settings.limit, queue.length, queue.order),
-                longest_wait: queue.longest_wait,
+                queue: WaitQueue::new(settings.limit, queue),
                 scope,
             }),
         })
@@ -150,8 +148,44 @@ impl QueuedBulkhead {
     /// Sets the limit for the calls to come. Growth lets waiting calls in at once; after a cut there
     /// may be more calls in flight than the limit for a while, and those who wait go on waiting.
     pub fn set_limit(&self, limit: u32) {
-        let from = self.shared.queue.set_limit(limit);
-        tell_limit(&self.shared.scope, from, limit);
+        let from = self.exchange_limit(limit);
+        self.limit_changed(from, limit);
+    }
+
+    /// Sets the limit and returns the one before. To be followed by [`limit_changed`](Self::limit_changed),
+    /// under no lock.
+    pub(crate) fn exchange_limit(&self, limit: u32) -> u32 {
+        self.shared.queue.permits().set_limit(limit)
+    }
+
+    /// Lets in whom a new limit admits, and tells observers of it.
+    pub(crate) fn limit_changed(&self, from: u32, to: u32) {
+        self.shared.queue.serve();
+        tell_limit(&self.shared.scope, from, to);
+    }
+
+    /// Sets the queue for the calls to come. Those who wait go on waiting, for as long as they were given when they
+    /// came, also if they are more than the new length; whose turn is next goes by the new order for them too.
+    ///
+    /// # Errors
+    ///
+    /// A setting that is out of its range; then nothing has changed.
+    pub fn set_queue(&self, queue: QueueSettings) -> Result<(), SettingsError> {
+        queue.check()?;
+        let applied = QueueSettings::applied(&self.exchange_queue(queue), &queue);
+        tell_settings(&self.shared.scope, &applied);
+        Ok(())
+    }
+
+    /// Sets the queue, which was checked, and returns the one before. Nobody is told.
+    pub(crate) fn exchange_queue(&self, queue: QueueSettings) -> QueueSettings {
+        self.shared.queue.exchange(queue)
+    }
+
+    /// Returns the settings of the queue.
+    #[must_use]
+    pub fn queue(&self) -> QueueSettings {
+        self.shared.queue.settings()
     }
 
     /// Returns how many calls may be in flight.
@@ -171,6 +205,12 @@ impl QueuedBulkhead {
     #[must_use]
     pub fn queued(&self) -> usize {
         self.shared.queue.len()
+    }
+
+    /// Returns whether no call is in flight and none waits. Whoever sees it sees what ended calls did.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        // In this order: who has left the queue is in flight by then.
+        self.shared.queue.len() == 0 && self.shared.queue.permits().is_idle()
     }
 
     /// Tells this bulkhead from others for as long as it lives.
@@ -235,12 +275,12 @@ impl Queue for QueuedBulkhead {
         Ok(Ticket {
             waiter,
             sleep: None,
-            arrived: now.tick(),
+            end: now.tick() + self.longest_wait(),
         })
     }
 
     fn longest_wait(&self) -> Duration {
-        self.shared.longest_wait
+        self.shared.queue.longest_wait()
     }
 
     fn admit_from(&self, place: Place, _: &Now<'_>) -> Result<Permit, Rejection> {
@@ -258,7 +298,6 @@ impl fmt::Debug for QueuedBulkhead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("QueuedBulkhead")
             .field("queue", &self.shared.queue)
-            .field("longest_wait", &self.shared.longest_wait)
             .field("scope", &self.shared.scope)
             .finish()
     }
@@ -303,15 +342,10 @@ impl Waiter {
         })
     }
 
-    /// Returns how much of the longest wait is left.
-    fn rest(&self, arrived: Tick) -> Duration {
+    /// Returns how much of a wait is left.
+    fn rest(&self, end: Tick) -> Duration {
         let bulkhead = self.bulkhead.as_ref().expect("polled after it was ready");
-        let Shared {
-            longest_wait,
-            scope,
-            ..
-        } = &*bulkhead.shared;
-        longest_wait.saturating_sub(scope.clock().now().since(arrived))
+        end.since(bulkhead.shared.scope.clock().now())
     }
 
     /// Ends the wait, if the turn has not come in the very last moment.
@@ -344,7 +378,8 @@ pub struct Ticket {
     /// Made when it is clear that there is a wait.
     #[pin]
     sleep: Option<Sleep>,
-    arrived: Tick,
+    /// Of the longest wait.
+    end: Tick,
 }
 
 impl Future for Ticket {
@@ -356,7 +391,7 @@ impl Future for Ticket {
             return Poll::Ready(Ok(place));
         }
         if this.sleep.is_none() {
-            let rest = this.waiter.rest(*this.arrived);
+            let rest = this.waiter.rest(*this.end);
             this.sleep.set(Some(tokio::time::sleep(rest)));
         }
         let sleep = this.sleep.as_pin_mut().expect("it was made above");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::settings::{self, LONGEST, SettingsError};
+use crate::settings::{self, Applied, LONGEST, SettingsError};
 
 /// The settings of a bulkhead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,6 +10,11 @@ use crate::settings::{self, LONGEST, SettingsError};
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
     serde(default, deny_unknown_fields)
+)]
+#[cfg_attr(
+    all(test, not(portcullis_loom)),
+    derive(schemars::JsonSchema),
+    schemars(rename = "Bulkhead")
 )]
 #[non_exhaustive]
 pub struct Settings {
@@ -40,6 +45,11 @@ impl Default for Settings {
     derive(serde::Serialize, serde::Deserialize),
     serde(default, deny_unknown_fields)
 )]
+#[cfg_attr(
+    all(test, not(portcullis_loom)),
+    derive(schemars::JsonSchema),
+    schemars(rename = "Queue")
+)]
 #[non_exhaustive]
 pub struct QueueSettings {
     /// How many calls may wait at the same time: any number, 100 by default, so that behind a
@@ -52,6 +62,7 @@ pub struct QueueSettings {
     /// is, to 365 days; 1 s by default, since a caller who has waited for longer has mostly given up.
     /// A call that was not let in by then is refused.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(all(test, not(portcullis_loom)), schemars(with = "Duration"))]
     pub longest_wait: Duration,
 }
 
@@ -62,6 +73,7 @@ pub struct QueueSettings {
     derive(serde::Serialize, serde::Deserialize),
     serde(rename_all = "snake_case")
 )]
+#[cfg_attr(all(test, not(portcullis_loom)), derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum Order {
     /// The call that has waited longest: fair, and best while the queue is mostly empty.
@@ -95,7 +107,17 @@ impl QueueSettings {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), SettingsError> {
+    /// Names what is new.
+    pub(crate) fn applied(before: &Self, after: &Self) -> Applied {
+        let changed = [
+            ("length", before.length != after.length),
+            ("order", before.order != after.order),
+            ("longest_wait", before.longest_wait != after.longest_wait),
+        ];
+        Applied::new(&changed, &[])
+    }
+
+    pub(crate) fn check(&self) -> Result<(), SettingsError> {
         let allowed = Duration::from_millis(1)..=LONGEST;
         settings::duration("longest_wait", self.longest_wait, allowed).map(drop)
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     breaker::Circuit,
+    checked::{Checked, HalfOpen},
     state::{CircuitPermit, Role, Spared, Word},
 };
 use crate::{
@@ -54,7 +55,8 @@ impl Circuit {
         let Some(start) = self.start_of(word) else {
             return Decision::LookAgain;
         };
-        let whole = self.settings.ramp_up.unwrap_or_default();
+        let whole_ns = self.settings.read(|checked| checked.ramp_up_ns);
+        let whole = Duration::from_nanos(whole_ns);
         let passed = now.since(start);
         if passed >= whole {
             self.shift(word, word.ramped_up(), Cause::RampedUp, now);
@@ -78,7 +80,7 @@ impl Circuit {
         }
         // The first probe opens the gate for itself, in one step.
         let half_open = word.half_opened();
-        match half_open.with_probe(self.settings.probes) {
+        match half_open.with_probe(self.settings.read(|checked| checked.probes)) {
             Some(next) if self.shift(word, next, Cause::OpenTimeOver, now) => {
                 Decision::Admit(CircuitPermit::new(half_open, Role::Probe))
             }
@@ -86,21 +88,29 @@ impl Circuit {
         }
     }
 
-    /// ## Half-open => (Half-open | Open)
+    /// ## Half-open => (Half-open | Open | Closed | Ramping up)
     fn admit_half_open(&self, word: Word, now: Tick) -> Decision {
-        let Some(end) = self.half_open_until(word) else {
+        let HalfOpen { rules, limit } = self.settings.read(Checked::half_open);
+        let Some(end) = self.half_open_until(word, limit) else {
             return Decision::LookAgain;
         };
         if now >= end {
             self.shift(word, word.opened(), Cause::HalfOpenTimedOut, now);
             return Decision::LookAgain;
         }
-        match word.with_probe(self.settings.probes) {
-            None => Decision::Refuse(Spared::HalfOpenFull, None),
+        match word.with_probe(rules.probes) {
             Some(next) if self.exchange(word, next) => {
                 Decision::Admit(CircuitPermit::new(word, Role::Probe))
             }
             Some(_) => Decision::LookAgain,
+            // No probe may be left to report since there are to be fewer of them: then nobody else decides.
+            None => match word.decided(rules) {
+                (next, Some(cause)) => {
+                    self.shift(word, next, cause, now);
+                    Decision::LookAgain
+                }
+                (_, None) => Decision::Refuse(Spared::HalfOpenFull, None),
+            },
         }
     }
 
@@ -120,9 +130,11 @@ impl Circuit {
                 self.open_until(word).is_some_and(|end| now.tick() < end)
             }
             (Mode::Automatic, State::HalfOpen) => {
-                word.with_probe(self.settings.probes).is_none()
+                let HalfOpen { rules, limit } = self.settings.read(Checked::half_open);
+                word.with_probe(rules.probes).is_none()
+                    && word.decided(rules).1.is_none()
                     && self
-                        .half_open_until(word)
+                        .half_open_until(word, limit)
                         .is_some_and(|end| now.tick() < end)
             }
         }
@@ -151,10 +163,8 @@ impl Circuit {
     }
 
     /// Returns the end of a half-open state, or none if its generation is over.
-    pub(super) fn half_open_until(&self, word: Word) -> Option<Tick> {
-        let start = self.start_of(word)?;
-        let limit = self.settings.half_open_for;
-        Some(limit.map_or(Tick::MAX, |limit| start + limit))
+    pub(super) fn half_open_until(&self, word: Word, limit: Duration) -> Option<Tick> {
+        Some(self.start_of(word)? + limit)
     }
 
     fn start_of(&self, word: Word) -> Option<Tick> {

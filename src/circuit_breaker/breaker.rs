@@ -4,18 +4,19 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
     Settings,
+    checked::{Change, tell_mode},
+    live::Live,
     record::Record,
-    settings::{Checked, NEVER_SLOW},
     state::{CircuitPermit, Role, Word},
     streak::Streak,
     times::Times,
 };
 use crate::{
     clock::Now,
-    event::{Cause, Event, Mode, Scope, State},
+    event::{Cause, Mode, Scope, State, tell_settings},
     gate::{Borrowed, Completion, Flight, GateLayer, Handle, Judge, Later, Policy, call},
     rejection::Rejection,
-    settings::SettingsError,
+    settings::{Applied, SettingsError},
     sync::{AtomicU32, AtomicU64, Ordering},
     window::{Counts, Cursor, Kind, Tally},
 };
@@ -43,7 +44,7 @@ pub(super) struct Circuit {
     pub(super) asked_until: AtomicU64,
     /// The shares of the calls of a ramp-up, added up; it overflows with each one admitted.
     pub(super) ramp: AtomicU32,
-    pub(super) settings: Checked,
+    pub(super) settings: Live,
     pub(super) scope: Scope,
 }
 
@@ -127,7 +128,7 @@ impl CircuitBreaker {
             times_opened: AtomicU64::new(0),
             asked_until: AtomicU64::new(0),
             ramp: AtomicU32::new(0),
-            settings: settings.check()?,
+            settings: Live::new(settings.checked()?),
             scope,
         };
         Ok(Self {
@@ -226,15 +227,41 @@ impl CircuitBreaker {
     /// rules decide again, they go by what was recorded meanwhile, and a state that a dry run only
     /// played becomes real; [`reset`](Self::reset) first if that is not wanted.
     pub fn set_mode(&self, mode: Mode) {
-        let next = |word| Some(Word(word).with_mode(mode).0);
-        let before = self
-            .circuit
+        let from = self.circuit.exchange_mode(mode);
+        tell_mode(&self.circuit.scope, from, mode);
+    }
+
+    /// Takes new settings while calls run. See the [module docs](super#new-settings-while-calls-run).
+    ///
+    /// The mode is set if it differs from that of the settings before; one that was set by hand stays otherwise.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of its range; then nothing has changed.
+    pub fn apply(&self, settings: &Settings) -> Result<Applied, SettingsError> {
+        let change = self.change(settings)?;
+        let applied = change.applied();
+        change.tell(&self.circuit.scope);
+        tell_settings(&self.circuit.scope, &applied);
+        Ok(applied)
+    }
+
+    /// As [`apply`](Self::apply), but for the telling, which is left to the caller.
+    pub(crate) fn change(&self, settings: &Settings) -> Result<Change, SettingsError> {
+        self.circuit.change(settings)
+    }
+
+    /// Sets the mode of a circuit that nobody has yet, and tells nobody.
+    pub(crate) fn begin_in(&self, mode: Mode) {
+        self.circuit
             .word
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
-        let from = before.map_or(mode, |word| Word(word).mode());
-        if from != mode {
-            self.circuit.scope.tell(&Event::Mode { from, to: mode });
-        }
+            .store(Word::new(mode).0, Ordering::Release);
+    }
+
+    /// Returns whether the circuit is closed, and nobody has set another mode.
+    pub(crate) fn is_closed_in(&self, mode: Mode) -> bool {
+        let word = self.circuit.load();
+        word.state() == State::Closed && word.mode() == mode
     }
 
     /// Returns the state. An open circuit stays open until a call comes to probe it.
@@ -278,7 +305,11 @@ impl CircuitBreaker {
     /// Returns how many calls failed in a row, if a rule counts them.
     #[must_use]
     pub fn consecutive_failures(&self) -> u32 {
-        self.circuit.streak.get(self.circuit.load().generation())
+        let rules = self.circuit.settings.rules();
+        let generation = self.circuit.load().generation();
+        rules
+            .consecutive_failures
+            .map_or(0, |_| self.circuit.streak.get(generation))
     }
 }
 
@@ -355,7 +386,7 @@ impl Policy for CircuitBreaker {
 
     #[inline(always)]
     fn needs_latency(&self) -> bool {
-        self.circuit.settings.slow_ns != NEVER_SLOW
+        self.circuit.settings.times_calls()
     }
 }
 

@@ -66,6 +66,44 @@
 //! circuit. A panic counts as a failure. An outcome that comes after the state has changed counts for life
 //! only. A cancelled or ignored probe gives its place to another.
 //!
+//! # New settings while calls run
+//!
+//! [`CircuitBreaker::apply`] changes the settings of a circuit that is in use. State, window, row of failures and
+//! counts stay, and nothing is judged by it: the next outcome is, by the new rules.
+//!
+//! ```
+//! use portcullis::{
+//!     circuit_breaker::{CircuitBreaker, Settings, State, Window}, outcome::Outcome,
+//! };
+//! use std::time::Duration;
+//!
+//! let breaker = CircuitBreaker::new(Settings::default())?;
+//! breaker.admit()?.settle(Outcome::Failure);
+//!
+//! let strict = Settings::default()
+//!     .consecutive_failures(1)
+//!     .window(Window::Over(Duration::from_secs(60)));
+//! let applied = breaker.apply(&strict)?;
+//! assert_eq!(applied.changed(), ["consecutive_failures"]);
+//! assert_eq!(applied.kept(), ["window"]);
+//! assert_eq!(breaker.state(), State::Closed);
+//! breaker.admit()?.settle(Outcome::Failure);
+//! assert_eq!(breaker.state(), State::Open);
+//! # Ok::<_, portcullis::rejection::BoxError>(())
+//! ```
+//!
+//! * The shape of the window, `window` and `buckets`, is kept, as Hystrix reads it when a command is made and
+//!   never again: a window of another shape would begin empty, and the record of what happened is wanted most when
+//!   somebody changes settings, in the middle of an incident. `minimum_calls` is kept too if the window of calls
+//!   in force has no room for so many.
+//! * An open time that runs ends when it would have: `open_for`, its growth and its jitter are for the next one.
+//!   The lengths of a half-open state and of a ramp-up are measured from its start, also of one under way.
+//! * Probes in flight stay probes. If there are to be fewer than have reported, those that have decide when the
+//!   next call comes or the next probe reports.
+//! * A call is slow by the threshold in force when it ends. One that was admitted while there was none was not
+//!   timed, if nobody else wanted its latency, and is not slow. What was counted as slow stays slow.
+//! * Failures in a row are counted while there is a rule for them; a success ends the row in any case.
+//!
 //! # Source
 //!
 //! The three states are Nygard's (*Release It!*, 2007), the defaults Hystrix's. Hystrix decides twice a
@@ -74,6 +112,8 @@
 
 mod admission;
 mod breaker;
+mod checked;
+mod live;
 #[cfg(all(test, portcullis_loom))]
 mod models;
 mod open_time;
@@ -85,6 +125,7 @@ mod streak;
 mod times;
 mod transition;
 
+pub(crate) use self::checked::Change;
 pub use self::{
     breaker::{CircuitBreaker, Counted},
     settings::{Settings, SlowCalls, Window},

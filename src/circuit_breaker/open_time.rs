@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 /// A base that grows with each opening in a row, ends at a longest time, and gets jitter on top.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct OpenTime {
     pub(super) base_ns: u64,
     pub(super) growth: f64,
-    pub(super) longest_ns: u64,
+    /// None stands for the base, or for a minute if that is longer.
+    pub(super) longest_ns: Option<u64>,
     pub(super) jitter: f64,
 }
+
+const MINUTE_NS: u64 = 60_000_000_000;
 
 impl OpenTime {
     /// Returns the open time after `reopenings` in a row, at least as long as the dependency asked.
@@ -28,7 +31,8 @@ impl OpenTime {
             0 => self.base_ns,
             _ => (self.base_ns as f64 * self.growth.powi(exponent)) as u64,
         };
-        let open_ns = grown.max(asked_ns).min(self.longest_ns);
+        let longest_ns = self.longest_ns.unwrap_or(self.base_ns.max(MINUTE_NS));
+        let open_ns = grown.max(asked_ns).min(longest_ns);
         let jitter_ns = (open_ns as f64 * self.jitter * chance) as u64;
         Duration::from_nanos(open_ns.saturating_add(jitter_ns))
     }
@@ -44,7 +48,7 @@ mod tests {
         OpenTime {
             base_ns: 1_000 * MS,
             growth: 2.0,
-            longest_ns: 5_000 * MS,
+            longest_ns: Some(5_000 * MS),
             jitter: 0.5,
         }
     }
@@ -55,6 +59,20 @@ mod tests {
             .map(|reopenings| open_time().after(reopenings, 0, 0.0).as_millis())
             .into();
         assert_eq!(times, [1_000, 2_000, 4_000, 5_000, 5_000, 5_000]);
+    }
+
+    #[test]
+    fn the_longest_is_a_minute_or_the_base_where_none_is_set() {
+        let asked_for_ever = |base_ns| {
+            let open_time = OpenTime {
+                base_ns,
+                longest_ns: None,
+                ..open_time()
+            };
+            open_time.after(0, u64::MAX, 0.0).as_secs()
+        };
+        assert_eq!(asked_for_ever(1_000 * MS), 60);
+        assert_eq!(asked_for_ever(90_000 * MS), 90);
     }
 
     #[test]

@@ -4,12 +4,14 @@
 //! there is nothing bad in the window, or enough calls to judge it already (it lowers a rate that was not
 //! reached). Then the window is *calm*. Calm is remembered together with what it was concluded from: the
 //! number of bad calls ever, so that any bad call spoils it, judged or not, and, where there are bad ones in
-//! the window, the bucket, since in the next one calls have left.
+//! the window, the bucket, since in the next one calls have left. New rules are counted as a bad call.
 //!
 //! **Ordering.** A good call counts itself and then looks at `bad_calls`; a bad one counts itself, raises
 //! `bad_calls` and then adds up the window. All four are `SeqCst`, so that either the good call sees that
 //! calm is gone, or the bad one sees the good call: together they cannot both pass by a rate that is
-//! reached (the model `a_good_and_a_bad_call_do_not_pass_each_other_by`).
+//! reached (the model `a_good_and_a_bad_call_do_not_pass_each_other_by`). Rules change before `bad_calls` is raised
+//! for them, and are read after it was: whoever concludes calm from old rules has read a number that is
+//! spoiled (the model `new_rules_and_a_good_call_do_not_pass_each_other_by`).
 
 use std::sync::Arc;
 
@@ -45,13 +47,13 @@ enum Judged {
     /// That of time.
     Time,
     /// That of calls; that of time is filled as well, since others look at it.
-    Calls(Calls),
+    Calls(Box<Calls>),
     /// That of calls; there is no other, so that no clock is needed.
-    CallsAlone(Calls),
+    CallsAlone(Box<Calls>),
 }
 
 impl Judged {
-    const fn calls(&self) -> Option<&Calls> {
+    fn calls(&self) -> Option<&Calls> {
         match self {
             Self::Time => None,
             Self::Calls(calls) | Self::CallsAlone(calls) => Some(calls),
@@ -110,15 +112,27 @@ impl Ended {
     }
 }
 
+/// A look at what is judged.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Look {
+    /// It is done: the call has brought it along.
+    Done(Evidence),
+    /// It has begun, with the number of bad calls: before the rules are read and the window is added up, since
+    /// new rules or a bad call that come in between must spoil the calm that may be concluded.
+    At { cursor: Cursor, bad_calls: u32 },
+}
+
 impl Record {
     pub(super) fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        let judged = settings.calls()?.map_or(Judged::Time, Judged::CallsAlone);
+        let calls = settings.calls()?.map(Box::new);
+        let judged = calls.map_or(Judged::Time, Judged::CallsAlone);
         Ok(Self::over(Arc::new(settings.counts()?), judged))
     }
 
     /// Creates a record in counters that others look at too.
     pub(super) fn shared(settings: &Settings, counts: Arc<Counts>) -> Result<Self, SettingsError> {
-        let judged = settings.calls()?.map_or(Judged::Time, Judged::Calls);
+        let calls = settings.calls()?.map(Box::new);
+        let judged = calls.map_or(Judged::Time, Judged::Calls);
         Ok(Self::over(counts, judged))
     }
 
@@ -150,7 +164,7 @@ impl Record {
 
     /// Returns the window of calls, if there is no other.
     #[inline(always)]
-    pub(super) const fn calls_alone(&self) -> Option<&Calls> {
+    pub(super) fn calls_alone(&self) -> Option<&Calls> {
         match &self.judged {
             Judged::CallsAlone(calls) => Some(calls),
             Judged::Time | Judged::Calls(_) => None,
@@ -172,8 +186,8 @@ impl Record {
         }
     }
 
-    /// To be called when a bad call has been counted.
-    fn spoil_calm(&self) {
+    /// To be called when a bad call has been counted, or the rules have changed.
+    pub(super) fn spoil_calm(&self) {
         self.bad_calls.fetch_add(1, Ordering::SeqCst);
         sequenced();
     }
@@ -207,43 +221,46 @@ impl Record {
         self.count_kind(place, kind);
     }
 
-    /// Counts an outcome, and returns what there is to judge now, unless it cannot matter.
-    pub(super) fn judge(
-        &self,
-        place: Place,
-        ended: Ended,
-        now: &Now<'_>,
-        rules: &Rules,
-    ) -> Option<Evidence> {
+    /// Counts an outcome, and returns where to look what there is to judge now, unless it cannot matter.
+    pub(super) fn judge(&self, place: Place, ended: Ended) -> Option<Look> {
         self.tally(place, ended);
         if !ended.is_judged() {
             return None;
         }
         match (self.judged.calls(), place.cursor) {
-            (Some(calls), _) => self.judge_last(calls, place.era, ended),
-            (None, Some(cursor)) => self.judge_window(cursor, ended, now.tick(), rules),
+            (Some(calls), _) => {
+                let last = calls.record(place.era, ended.outcome.is_failure(), ended.slow)?;
+                Some(Look::Done(evidence_of(last)))
+            }
+            (None, Some(cursor)) => self.look_at_window(cursor, ended),
             (None, None) => None,
         }
     }
 
-    fn judge_last(&self, calls: &Calls, era: u16, ended: Ended) -> Option<Evidence> {
-        let last = calls.record(era, ended.outcome.is_failure(), ended.slow)?;
-        Some(evidence_of(last))
-    }
-
-    fn judge_window(
-        &self,
-        cursor: Cursor,
-        ended: Ended,
-        now: Tick,
-        rules: &Rules,
-    ) -> Option<Evidence> {
+    fn look_at_window(&self, cursor: Cursor, ended: Ended) -> Option<Look> {
         if ended.is_bad() {
             self.spoil_calm();
         } else if self.is_calm(cursor) {
             return None;
         }
-        Some(self.add_up(cursor, now, rules))
+        Some(self.look(cursor))
+    }
+
+    /// Begins to look at the window after a call was counted.
+    #[inline]
+    pub(super) fn look(&self, cursor: Cursor) -> Look {
+        Look::At {
+            cursor,
+            bad_calls: self.bad_calls.load(Ordering::SeqCst),
+        }
+    }
+
+    /// Ends the look, for rules that were read after it began.
+    pub(super) fn evidence(&self, look: Look, now: &Now<'_>, rules: &Rules) -> Evidence {
+        match look {
+            Look::Done(evidence) => evidence,
+            Look::At { cursor, bad_calls } => self.add_up(cursor, bad_calls, now.tick(), rules),
+        }
     }
 
     /// Returns whether a good call that has been counted cannot matter.
@@ -255,11 +272,9 @@ impl Record {
             || calm == mark(self.counts.mark(cursor), bad_calls)
     }
 
-    /// Adds up the window after a call was counted.
+    /// Adds up the window.
     #[cold]
-    pub(super) fn add_up(&self, cursor: Cursor, now: Tick, rules: &Rules) -> Evidence {
-        // Before adding up: a bad call that comes in between must spoil the calm.
-        let bad_calls = self.bad_calls.load(Ordering::SeqCst);
+    fn add_up(&self, cursor: Cursor, bad_calls: u32, now: Tick, rules: &Rules) -> Evidence {
         let newest = self.counts.newest_at(now);
         let mut evidence = self.bad_ones(newest);
         let failed = evidence.failed;

@@ -1,5 +1,7 @@
 //! When a circuit trips: rules as values, joined by *or*.
 
+use std::num::NonZeroU32;
+
 use crate::{event::Cause, ratio::Ratio};
 
 /// One reason to open a circuit.
@@ -61,31 +63,39 @@ impl Rule {
 }
 
 /// The rules of a circuit; one is enough to trip it.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Rules {
-    rules: Box<[Rule]>,
-    /// Whether failures in a row have to be counted.
-    pub(super) count_in_a_row: bool,
+    pub(super) failure_rate: Option<Ratio>,
+    pub(super) slow_call_rate: Option<Ratio>,
+    /// How many calls a rate is judged on at least.
+    pub(super) minimum: u32,
+    pub(super) consecutive_failures: Option<NonZeroU32>,
 }
 
 impl Rules {
-    pub(super) fn new(rules: Vec<Rule>) -> Self {
-        let in_a_row = |rule: &Rule| matches!(rule, Rule::ConsecutiveFailures { .. });
-        Self {
-            count_in_a_row: rules.iter().any(in_a_row),
-            rules: rules.into(),
-        }
-    }
-
     pub(super) fn verdict(&self, evidence: &Evidence) -> Option<Cause> {
-        self.rules.iter().find_map(|rule| rule.verdict(evidence))
+        self.each().find_map(|rule| rule.verdict(evidence))
     }
 
     /// Returns whether neither this evidence nor any with more good calls trips.
     pub(super) fn are_content_with(&self, evidence: &Evidence) -> bool {
-        let is_content =
-            |rule: &Rule| rule.verdict(evidence).is_none() && !rule.awaits_a_good_call(evidence);
-        self.rules.iter().all(is_content)
+        self.each()
+            .all(|rule| rule.verdict(evidence).is_none() && !rule.awaits_a_good_call(evidence))
+    }
+
+    fn each(&self) -> impl Iterator<Item = Rule> {
+        let minimum = u64::from(self.minimum);
+        let failure_rate = |threshold| Rule::FailureRate { threshold, minimum };
+        let slow_call_rate = |threshold| Rule::SlowCallRate { threshold, minimum };
+        let in_a_row = |failures: NonZeroU32| Rule::ConsecutiveFailures {
+            failures: failures.get(),
+        };
+        let rules = [
+            self.failure_rate.map(failure_rate),
+            self.slow_call_rate.map(slow_call_rate),
+            self.consecutive_failures.map(in_a_row),
+        ];
+        rules.into_iter().flatten()
     }
 }
 
@@ -135,13 +145,14 @@ mod tests {
         #[test]
         fn content_rules_stay_content_whatever_good_calls_come(
             calls in 0..50_u64, failed in 0..50_u64, slow in 0..50_u64, slow_cancelled in 0..50_u64,
-            more in 1..100_u64, minimum in 1..60_u64, threshold in 0.01..1.0_f64,
+            more in 1..100_u64, minimum in 1..60_u32, threshold in 0.01..1.0_f64,
         ) {
-            let threshold = Ratio::new(threshold).unwrap();
-            let rules = Rules::new(vec![
-                Rule::FailureRate { threshold, minimum },
-                Rule::SlowCallRate { threshold, minimum },
-            ]);
+            let rules = Rules {
+                failure_rate: Ratio::new(threshold),
+                slow_call_rate: Ratio::new(threshold),
+                minimum,
+                consecutive_failures: None,
+            };
             let before = Evidence {
                 calls,
                 failed: failed.min(calls),

@@ -1,14 +1,14 @@
 //! What a circuit breaker can be told, and what that means in integers.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use super::{
+    checked::{AT_ONCE, Checked, FOR_EVER, NEVER_SLOW},
     open_time::OpenTime,
-    rule::{Rule, Rules},
+    rule::Rules,
 };
 use crate::{
     event::Mode,
-    ratio::Ratio,
     settings::{self, LONGEST, SettingsError},
     window::{Calls, Counts},
 };
@@ -23,13 +23,26 @@ use crate::{
         expecting = "a duration such as \"10s\", or a number of calls"
     )
 )]
+#[cfg_attr(all(test, not(portcullis_loom)), derive(schemars::JsonSchema))]
 pub enum Window {
     /// The calls that ended within this time, from 1 ms a bucket to an hour.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(all(test, not(portcullis_loom)), schemars(with = "Duration"))]
     Over(Duration),
     /// The last judged calls, however old: from 1 to 10,000. Slow calls that were cancelled are among
     /// them, and among the calls that did not fail.
     Last(u32),
+}
+
+impl Window {
+    /// Returns the most calls that a rate may be judged on at least.
+    pub(super) const fn most_calls(self) -> u32 {
+        match self {
+            Self::Over(_) => 1_000_000,
+            Self::Last(0) => 1,
+            Self::Last(calls) => calls,
+        }
+    }
 }
 
 /// When a call is slow, and how many may be.
@@ -39,9 +52,11 @@ pub enum Window {
     derive(serde::Serialize, serde::Deserialize),
     serde(deny_unknown_fields)
 )]
+#[cfg_attr(all(test, not(portcullis_loom)), derive(schemars::JsonSchema))]
 pub struct SlowCalls {
     /// A call that takes this long or longer is slow: from 1 ns to a year.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(all(test, not(portcullis_loom)), schemars(with = "Duration"))]
     pub threshold: Duration,
     /// The share of slow calls that trips the circuit: more than 0, at most 1.
     pub rate: f64,
@@ -49,7 +64,7 @@ pub struct SlowCalls {
 
 /// Settings of a [`CircuitBreaker`](super::CircuitBreaker).
 ///
-/// They are checked when the breaker is built; an error names the field. Begin with
+/// They are checked when the breaker is built or takes them; an error names the field. Begin with
 /// `Settings::default()` and change it by the setters. Without any rule the circuit never trips by
 /// itself, and can still be looked at and opened by hand.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +72,11 @@ pub struct SlowCalls {
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
     serde(default, deny_unknown_fields)
+)]
+#[cfg_attr(
+    all(test, not(portcullis_loom)),
+    derive(schemars::JsonSchema),
+    schemars(rename = "CircuitBreaker")
 )]
 #[non_exhaustive]
 pub struct Settings {
@@ -68,18 +88,22 @@ pub struct Settings {
     /// Default: 10, Hystrix's number.
     pub buckets: u32,
     /// The share of failed calls that trips the circuit: more than 0, at most 1. Default: 0.5.
+    #[cfg_attr(feature = "serde", serde(with = "crate::or_none::OrNone::<f64>"))]
     pub failure_rate: Option<f64>,
     /// The share of slow calls that trips the circuit. Default: none, since only you know what is slow.
+    #[cfg_attr(feature = "serde", serde(with = "crate::or_none::OrNone::<SlowCalls>"))]
     pub slow_calls: Option<SlowCalls>,
     /// How many calls a rate is judged on at least, from 1 to 1,000,000, and at most the length of a
     /// window of calls. Default: 20; then noise of 5 % trips by chance once in 100 million looks.
     pub minimum_calls: u32,
     /// How many failures in a row trip the circuit, from 1; a success that began before them and ends
     /// among them begins the row anew. Default: none.
+    #[cfg_attr(feature = "serde", serde(with = "crate::or_none::OrNone::<u32>"))]
     pub consecutive_failures: Option<u32>,
     /// How long the circuit stays open, from 1 ms to a year; jitter comes on top, so ask a rejection for
     /// its `retry_after` rather than counting along. Default: 5 s, Hystrix's number.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(all(test, not(portcullis_loom)), schemars(with = "Duration"))]
     pub open_for: Duration,
     /// By what the open time is multiplied each time the circuit opens again without having closed,
     /// from 1 to 100. Default: 1, no growth.
@@ -87,7 +111,7 @@ pub struct Settings {
     /// The longest open time, also for growth and for a retry-after of the dependency, from
     /// `open_for` to a year. Default: `open_for`, or a minute if that is longer, after which an operator
     /// wants to see a probe.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::or_none::DurationOrNone"))]
     pub open_for_max: Option<Duration>,
     /// The largest part of the open time that is added to it by chance, from 0 to 1, so that many
     /// clients do not probe at the same moment. Default: 0.1.
@@ -100,11 +124,11 @@ pub struct Settings {
     pub probe_failure_rate: f64,
     /// How long the circuit may be half-open before it opens again, from 1 ms to a year, or none for
     /// ever. Default: 10 s, so that a probe that hangs does not hold it.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::or_none::DurationOrNone"))]
     pub half_open_for: Option<Duration>,
     /// Over what time the share of admitted calls grows from a tenth to all after the circuit closed,
     /// from 1 ms to a year. Default: none, all at once.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::or_none::DurationOrNone"))]
     pub ramp_up: Option<Duration>,
     /// Who decides. Default: the rules.
     pub mode: Mode,
@@ -243,11 +267,14 @@ impl Settings {
 
     /// Creates the counters: over the window, or over the default one beside a window of calls.
     pub(crate) fn counts(&self) -> Result<Counts, SettingsError> {
-        let over = match self.window {
+        Counts::new(self.time_window(), self.buckets)
+    }
+
+    const fn time_window(&self) -> Duration {
+        match self.window {
             Window::Over(duration) => duration,
             Window::Last(_) => Duration::from_secs(10),
-        };
-        Counts::new(over, self.buckets)
+        }
     }
 
     pub(super) fn calls(&self) -> Result<Option<Calls>, SettingsError> {
@@ -257,57 +284,75 @@ impl Settings {
         }
     }
 
-    /// Checks all that the window does not check itself.
-    pub(super) fn check(&self) -> Result<Checked, SettingsError> {
+    pub(crate) fn check(&self) -> Result<(), SettingsError> {
+        self.checked().map(drop)
+    }
+
+    /// Checks all fields.
+    pub(super) fn checked(&self) -> Result<Checked, SettingsError> {
+        self.check_window()?;
         let span = |field, value| settings::duration(field, value, SHORTEST..=LONGEST);
-        let open_for_ns = span("open_for", self.open_for)?;
-        let longest = self.open_for..=LONGEST;
-        let probes = settings::within("probes", self.probes, 1..=MOST_PROBES)?;
-        let tolerance = settings::threshold("probe_failure_rate", self.probe_failure_rate)?;
         let half_open_for = self.half_open_for.map(|time| span("half_open_for", time));
         let ramp_up = self.ramp_up.map(|time| span("ramp_up", time));
+        let probe_failure_rate = self.probe_failure_rate;
         Ok(Checked {
+            open_time: self.open_time(span("open_for", self.open_for)?)?,
+            probes: settings::within("probes", self.probes, 1..=MOST_PROBES)?,
+            probe_failure_rate: settings::threshold("probe_failure_rate", probe_failure_rate)?,
+            half_open_ns: half_open_for.transpose()?.unwrap_or(FOR_EVER),
+            ramp_up_ns: ramp_up.transpose()?.unwrap_or(AT_ONCE),
             rules: self.rules()?,
             slow_ns: self.slow_ns()?.unwrap_or(NEVER_SLOW),
-            open_time: OpenTime {
-                base_ns: open_for_ns,
-                growth: settings::within("open_growth", self.open_growth, 1.0..=100.0)?,
-                longest_ns: settings::duration("open_for_max", self.longest_open(), longest)?,
-                jitter: settings::within("open_jitter", self.open_jitter, 0.0..=1.0)?,
-            },
-            probes,
-            probes_to_reopen: tolerance.of(probes),
-            half_open_for: half_open_for.transpose()?.map(Duration::from_nanos),
-            ramp_up: ramp_up.transpose()?.map(Duration::from_nanos),
+            window: self.window,
+            buckets: self.buckets,
+            mode: self.mode,
         })
     }
 
-    fn longest_open(&self) -> Duration {
-        let minute = Duration::from_secs(60);
-        self.open_for_max.unwrap_or(self.open_for.max(minute))
+    /// Checks the window, as those do that are made of it.
+    fn check_window(&self) -> Result<(), SettingsError> {
+        Counts::check(self.time_window(), self.buckets)?;
+        match self.window {
+            Window::Over(_) => Ok(()),
+            Window::Last(calls) => Calls::check(calls),
+        }
+    }
+
+    fn open_time(&self, base_ns: u64) -> Result<OpenTime, SettingsError> {
+        let longest = |longest| {
+            let allowed = self.open_for..=LONGEST;
+            settings::duration("open_for_max", longest, allowed)
+        };
+        Ok(OpenTime {
+            base_ns,
+            growth: settings::within("open_growth", self.open_growth, 1.0..=100.0)?,
+            longest_ns: self.open_for_max.map(longest).transpose()?,
+            jitter: settings::within("open_jitter", self.open_jitter, 0.0..=1.0)?,
+        })
     }
 
     fn rules(&self) -> Result<Rules, SettingsError> {
-        let most = match self.window {
-            Window::Over(_) => 1_000_000,
-            Window::Last(calls) => calls.max(1),
-        };
+        let most = self.window.most_calls();
         let minimum = settings::within("minimum_calls", self.minimum_calls, 1..=most)?;
-        let rate = |rate: Ratio| (rate, u64::from(minimum));
-        let mut rules = Vec::new();
-        if let Some(value) = self.failure_rate {
-            let (threshold, minimum) = rate(settings::threshold("failure_rate", value)?);
-            rules.push(Rule::FailureRate { threshold, minimum });
-        }
-        if let Some(slow) = self.slow_calls {
-            let (threshold, minimum) = rate(settings::threshold("slow_calls.rate", slow.rate)?);
-            rules.push(Rule::SlowCallRate { threshold, minimum });
-        }
-        if let Some(failures) = self.consecutive_failures {
-            let failures = settings::within("consecutive_failures", failures, 1..=u32::MAX)?;
-            rules.push(Rule::ConsecutiveFailures { failures });
-        }
-        Ok(Rules::new(rules))
+        let failure_rate = self
+            .failure_rate
+            .map(|rate| settings::threshold("failure_rate", rate));
+        let slow_call_rate = self
+            .slow_calls
+            .map(|slow| settings::threshold("slow_calls.rate", slow.rate));
+        let in_a_row = |failures| {
+            settings::within("consecutive_failures", failures, 1..=u32::MAX).map(NonZeroU32::new)
+        };
+        Ok(Rules {
+            failure_rate: failure_rate.transpose()?,
+            slow_call_rate: slow_call_rate.transpose()?,
+            minimum,
+            consecutive_failures: self
+                .consecutive_failures
+                .map(in_a_row)
+                .transpose()?
+                .flatten(),
+        })
     }
 
     fn slow_ns(&self) -> Result<Option<u64>, SettingsError> {
@@ -323,20 +368,3 @@ impl Settings {
 const SHORTEST: Duration = Duration::from_millis(1);
 /// What has room in the state word.
 const MOST_PROBES: u32 = 1_000;
-
-/// In place of a threshold that no latency reaches.
-pub(super) const NEVER_SLOW: u64 = u64::MAX;
-
-/// Settings that were checked.
-#[derive(Debug)]
-pub(super) struct Checked {
-    pub(super) rules: Rules,
-    /// From when on a call is slow, or [`NEVER_SLOW`].
-    pub(super) slow_ns: u64,
-    pub(super) open_time: OpenTime,
-    pub(super) probes: u32,
-    /// How many bad probes are enough to open again.
-    pub(super) probes_to_reopen: u32,
-    pub(super) half_open_for: Option<Duration>,
-    pub(super) ramp_up: Option<Duration>,
-}

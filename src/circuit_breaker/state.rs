@@ -241,12 +241,17 @@ impl Word {
             Report::Bad => Self(self.without_probe().0 + (1 << BAD_AT)),
             Report::Neutral => self.without_probe(),
         };
-        if word.field(BAD_AT) >= rules.bad_to_open as u64 {
-            (word.opened(), Some(Cause::ProbesFailed))
-        } else if word.field(GOOD_AT) + rules.bad_to_open as u64 > rules.probes as u64 {
-            (word.closed(rules.ramps_up), Some(Cause::ProbesSucceeded))
+        word.decided(rules)
+    }
+
+    /// Decides by the reports that are there, if that is certain.
+    pub(super) const fn decided(self, rules: ProbeRules) -> (Self, Option<Cause>) {
+        if self.field(BAD_AT) >= rules.bad_to_open as u64 {
+            (self.opened(), Some(Cause::ProbesFailed))
+        } else if self.field(GOOD_AT) + rules.bad_to_open as u64 > rules.probes as u64 {
+            (self.closed(rules.ramps_up), Some(Cause::ProbesSucceeded))
         } else {
-            (word, None)
+            (self, None)
         }
     }
 

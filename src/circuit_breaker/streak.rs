@@ -16,17 +16,25 @@ impl Streak {
 
     /// Counts a failure and returns how many there are in a row, or 0 if the generation is over.
     pub(super) fn failed(&self, generation: u32) -> u32 {
-        let failures = |word| in_a_row(word, generation).saturating_add(1);
-        let next = |word| (!is_later(word, generation)).then(|| pack(generation, failures(word)));
+        let longer = |word| in_a_row(word, generation).saturating_add(1);
+        let next = |word| (!is_later(word, generation)).then(|| pack(generation, longer(word)));
         let before = self
             .0
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
-        before.map_or(0, failures)
+        before.map_or(0, longer)
     }
 
     /// Ends the row. Writes only if there is one: on a healthy dependency nobody does.
-    #[inline]
+    #[inline(always)]
     pub(super) fn succeeded(&self, generation: u32) {
+        // A glance that does not ask for the generation is enough there.
+        if failures(self.0.load(Ordering::Relaxed)) > 0 {
+            self.end(generation);
+        }
+    }
+
+    #[cold]
+    fn end(&self, generation: u32) {
         let end = |word| (in_a_row(word, generation) > 0).then_some(pack(generation, 0));
         let _ = self
             .0
@@ -48,10 +56,15 @@ const fn is_later(word: u64, generation: u32) -> bool {
     (ahead << 2).cast_signed() > 0
 }
 
+/// The low half of the word.
 #[expect(clippy::cast_possible_truncation, reason = "two halves")]
+const fn failures(word: u64) -> u32 {
+    word as u32
+}
+
 const fn in_a_row(word: u64, generation: u32) -> u32 {
-    if (word >> 32) as u32 == generation {
-        word as u32
+    if failures(word >> 32) == generation {
+        failures(word)
     } else {
         0
     }

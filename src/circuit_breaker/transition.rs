@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::{
     breaker::Circuit,
-    record::{Ended, Place},
-    rule::Evidence,
-    settings::NEVER_SLOW,
-    state::{CircuitPermit, ProbeRules, Report, Role, Word},
+    checked::{Checked, NEVER_SLOW},
+    record::{Ended, Look, Place},
+    rule::{Evidence, Rules},
+    state::{CircuitPermit, Report, Role, Word},
 };
 use crate::{
     clock::{Now, Tick, nanos},
@@ -57,11 +57,12 @@ impl Circuit {
     #[inline(always)]
     pub(super) fn ended(&self, completion: &Completion<'_>) -> Ended {
         let outcome = completion.outcome();
+        let slow_ns = self.settings.slow_ns();
         let slow = outcome != Outcome::Ignored
-            && self.settings.slow_ns != NEVER_SLOW
+            && slow_ns != NEVER_SLOW
             && completion
                 .latency_ns()
-                .is_some_and(|latency_ns| latency_ns >= self.settings.slow_ns);
+                .is_some_and(|latency_ns| latency_ns >= slow_ns);
         Ended { outcome, slow }
     }
 
@@ -80,7 +81,7 @@ impl Circuit {
             return false;
         }
         let now = completion.now().tick();
-        if completion.latency_ns_at(now) >= self.settings.slow_ns {
+        if completion.latency_ns_at(now) >= self.settings.slow_ns() {
             return false;
         }
         let word = self.load();
@@ -105,7 +106,7 @@ impl Circuit {
         completion: &Completion<'_>,
     ) -> bool {
         let is_good = completion.outcome() == Outcome::Success;
-        if !is_good || completion.retry_after().is_some() || self.settings.slow_ns != NEVER_SLOW {
+        if !is_good || completion.retry_after().is_some() || self.settings.times_calls() {
             return false;
         }
         let era = calls.era();
@@ -117,23 +118,23 @@ impl Circuit {
         let evidence = self.record.count_among_last(calls, era);
         // Without a failure no rate is reached: there is none of zero.
         if let Some(evidence) = evidence.filter(|evidence| evidence.failed > 0) {
-            self.ask(word, evidence, completion.now());
+            let rules = self.settings.rules();
+            self.ask(word, Look::Done(evidence), 0, &rules, completion.now());
         }
         true
     }
 
-    /// Ends the row of failures, if a rule counts them.
+    /// Ends the row of failures, if there is one.
     #[inline(always)]
     fn end_row(&self, word: Word) {
-        if self.settings.rules.count_in_a_row {
-            self.streak.succeeded(word.generation());
-        }
+        self.streak.succeeded(word.generation());
     }
 
     #[cold]
     fn judge_good(&self, word: Word, cursor: Cursor, now: Tick) {
-        let evidence = self.record.add_up(cursor, now, &self.settings.rules);
-        self.ask(word, evidence, &Now::at(now));
+        let look = self.record.look(cursor);
+        let rules = self.settings.rules();
+        self.ask(word, look, 0, &rules, &Now::at(now));
     }
 
     /// Settles a call.
@@ -165,31 +166,35 @@ impl Circuit {
     /// Counts an outcome and asks the rules, in all modes: those of forced circuits are judged
     /// together with the next one that may trip.
     fn judge(&self, word: Word, place: Place, ended: Ended, now: &Now<'_>) {
-        let in_a_row = self.in_a_row(word, ended);
-        let evidence = self.record.judge(place, ended, now, &self.settings.rules);
-        let Some(evidence) = evidence else { return };
-        let evidence = Evidence {
-            in_a_row,
-            ..evidence
-        };
-        self.ask(word, evidence, now);
-    }
-
-    fn ask(&self, word: Word, evidence: Evidence, now: &Now<'_>) {
-        if let Some(cause) = self.settings.rules.verdict(&evidence) {
-            self.trip(word.generation(), cause, now.tick());
+        if ended.outcome == Outcome::Success {
+            self.end_row(word);
+        }
+        let look = self.record.judge(place, ended);
+        if look.is_none() && !ended.outcome.is_failure() {
+            return;
+        }
+        let rules = self.settings.rules();
+        let in_a_row = self.in_a_row(word, ended, &rules);
+        if let Some(look) = look {
+            self.ask(word, look, in_a_row, &rules, now);
         }
     }
 
-    fn in_a_row(&self, word: Word, ended: Ended) -> u32 {
-        match ended.outcome {
-            _ if !self.settings.rules.count_in_a_row => 0,
-            Outcome::Success => {
-                self.end_row(word);
-                0
-            }
-            Outcome::Failure | Outcome::Timeout => self.streak.failed(word.generation()),
-            Outcome::Ignored | Outcome::Cancelled => 0,
+    fn in_a_row(&self, word: Word, ended: Ended, rules: &Rules) -> u32 {
+        if ended.outcome.is_failure() && rules.consecutive_failures.is_some() {
+            self.streak.failed(word.generation())
+        } else {
+            0
+        }
+    }
+
+    fn ask(&self, word: Word, look: Look, in_a_row: u32, rules: &Rules, now: &Now<'_>) {
+        let evidence = Evidence {
+            in_a_row,
+            ..self.record.evidence(look, now, rules)
+        };
+        if let Some(cause) = rules.verdict(&evidence) {
+            self.trip(word.generation(), cause, now.tick());
         }
     }
 
@@ -208,15 +213,16 @@ impl Circuit {
             _ if ended.is_bad() => Report::Bad,
             _ => Report::Good,
         };
+        let half_open = self.settings.read(Checked::half_open);
         loop {
             let word = self.load();
             if word.generation() != generation {
                 return self.record.count_for_life(ended);
             }
             let is_over = self
-                .half_open_until(word)
+                .half_open_until(word, half_open.limit)
                 .is_some_and(|end| now.tick() >= end);
-            let (next, cause) = match word.reported(report, self.probe_rules()) {
+            let (next, cause) = match word.reported(report, half_open.rules) {
                 _ if is_over => (word.opened(), Some(Cause::HalfOpenTimedOut)),
                 reported => reported,
             };
@@ -232,14 +238,6 @@ impl Circuit {
                     self.record.count(place, ended);
                 };
             }
-        }
-    }
-
-    fn probe_rules(&self) -> ProbeRules {
-        ProbeRules {
-            probes: self.settings.probes,
-            bad_to_open: self.settings.probes_to_reopen,
-            ramps_up: self.settings.ramp_up.is_some(),
         }
     }
 
@@ -318,9 +316,8 @@ impl Circuit {
         let asked_until = Tick::from_nanos(self.asked_until.load(Ordering::Relaxed));
         let asked_ns = nanos(asked_until.since(now));
         let openings = self.openings.load(Ordering::Relaxed);
-        self.settings
-            .open_time
-            .after(openings, asked_ns, fastrand::f64())
+        let open_time = self.settings.read(|checked| checked.open_time);
+        open_time.after(openings, asked_ns, fastrand::f64())
     }
 
     pub(super) fn exchange(&self, word: Word, next: Word) -> bool {

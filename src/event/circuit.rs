@@ -40,6 +40,7 @@ impl State {
     derive(serde::Serialize, serde::Deserialize),
     serde(rename_all = "snake_case")
 )]
+#[cfg_attr(all(test, not(portcullis_loom)), derive(schemars::JsonSchema))]
 pub enum Mode {
     /// The trip rules.
     #[default]

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{clock::Clock, outcome::Outcome, rejection::Reason};
+use crate::{clock::Clock, outcome::Outcome, rejection::Reason, settings::Applied};
 
 pub use self::circuit::{Cause, Mode, State};
 
@@ -48,6 +48,12 @@ pub enum Event {
         /// The limit after.
         to: u32,
     },
+    /// New settings were applied that changed something.
+    #[non_exhaustive]
+    Settings {
+        /// How many fields changed.
+        changed: usize,
+    },
     /// A call was refused.
     #[non_exhaustive]
     Rejected {
@@ -74,6 +80,12 @@ pub enum Event {
         /// How it ended.
         ending: FallbackEnding,
     },
+    /// A registry has got a pipeline.
+    #[non_exhaustive]
+    Added {},
+    /// A registry no longer has a pipeline; calls and handles of it go on.
+    #[non_exhaustive]
+    Removed {},
 }
 
 /// How a fallback that was needed ended.
@@ -158,6 +170,21 @@ impl Scope {
         }
     }
 
+    /// Adds the observers of another scope.
+    #[must_use]
+    pub(crate) fn observed_like(self, other: &Self) -> Self {
+        let Some(own) = &self.observers else {
+            // Shared, since there may be a scope for each of many keys.
+            let observers = other.observers.clone();
+            return Self { observers, ..self };
+        };
+        let others = other.observers.iter().flat_map(|others| others.iter());
+        Self {
+            observers: Some(own.iter().chain(others).cloned().collect()),
+            ..self
+        }
+    }
+
     /// Returns the name.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
@@ -194,6 +221,14 @@ impl Scope {
             let told = catch_unwind(AssertUnwindSafe(|| observer.observe(self.name(), event)));
             drop(told);
         }
+    }
+}
+
+/// Tells observers of new settings, if they changed anything.
+pub(crate) fn tell_settings(scope: &Scope, applied: &Applied) {
+    let changed = applied.changed().len();
+    if changed > 0 {
+        scope.tell(&Event::Settings { changed });
     }
 }
 

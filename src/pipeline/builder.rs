@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 use super::{
     Control, Fault, NoFallback, Pipeline, Recovery, Settings,
     fault::{AsFault, ByFault},
-    layer::TimeLimit,
 };
 use crate::{
     bulkhead, circuit_breaker,
@@ -41,6 +40,10 @@ impl Builder {
 }
 
 impl<C, F, R> Builder<C, F, R> {
+    pub(crate) const fn clock_in_use(&self) -> &Clock {
+        self.scope.clock()
+    }
+
     /// Sets all settings.
     pub fn settings(self, settings: Settings) -> Self {
         Self { settings, ..self }
@@ -69,6 +72,11 @@ impl<C, F, R> Builder<C, F, R> {
     /// Sets the clock. Default: [`Clock::new`].
     pub fn clock(self, clock: Clock) -> Self {
         let scope = self.scope.on_clock(clock);
+        Self { scope, ..self }
+    }
+
+    pub(crate) fn observed_like(self, other: &Scope) -> Self {
+        let scope = self.scope.observed_like(other);
         Self { scope, ..self }
     }
 
@@ -125,19 +133,29 @@ impl<C, F, R> Builder<C, F, R> {
         }
     }
 
+    /// Returns the name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.scope.name().unwrap_or_default()
+    }
+
+    /// Returns the settings so far, which need not be in their ranges.
+    #[must_use]
+    pub const fn own_settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// Builds the pipeline.
     ///
     /// # Errors
     ///
-    /// The first setting that is out of its range, by its path, such as
-    /// `circuit_breaker.failure_rate`.
+    /// As for [`Settings::check`].
     pub fn build(self) -> Result<Pipeline<C, F, R>, SettingsError>
     where
         C: Clone,
         F: Recovery,
     {
-        let time_limit = TimeLimit(self.settings.checked_timeout()?);
-        let control = Control::new(&self.settings, self.scope.clone())?;
+        let control = Control::new(self.settings, self.scope.clone())?;
         let fallback = self
             .fallback
             .counting(&self.scope, Arc::clone(control.counts()));
@@ -145,7 +163,7 @@ impl<C, F, R> Builder<C, F, R> {
             .classify(ByFault(self.classify))
             .scoped(self.scope)
             .refusing(AsFault(fallback));
-        Ok(Pipeline::new(gate, self.refusal, time_limit))
+        Ok(Pipeline::new(gate, self.refusal))
     }
 
     fn with(self, change: impl FnOnce(Settings) -> Settings) -> Self {

@@ -2,16 +2,17 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{Settings, Snapshot};
+use super::{Settings, Snapshot, TimeLimit};
 use crate::{
-    bulkhead::{self, QueuedBulkhead},
+    bulkhead::{self, QueueSettings, QueuedBulkhead},
     circuit_breaker::CircuitBreaker,
     clock::{Now, Tick, nanos},
-    event::Scope,
+    event::{Mode, Scope},
     gate::{Completion, Handle, Later, Policy, Queue},
     outcome::Outcome,
     rejection::Rejection,
     settings::SettingsError,
+    sync::{Mutex, OnceLock},
     window::{Counts, Latency},
 };
 
@@ -23,47 +24,54 @@ use crate::{
 /// not a pipeline: it has neither time limit nor fallback, and a classifier of its own.
 #[derive(Clone)]
 pub struct Control {
-    parts: Arc<Parts>,
+    pub(super) parts: Arc<Parts>,
 }
 
-struct Parts {
+pub(super) struct Parts {
     /// Always both: a pipeline without rules still has a circuit to force open, and one without a limit
     /// still has its calls counted.
-    policies: (CircuitBreaker, QueuedBulkhead),
+    pub(super) policies: (CircuitBreaker, QueuedBulkhead),
     counts: Arc<Counts>,
     latency: Latency,
-    /// Waits included; none if nobody can wait, and it would be the same.
-    total_latency: Option<Latency>,
-    scope: Scope,
+    /// Waits included; none as long as nobody could wait, and it would be the same.
+    total_latency: OnceLock<Latency>,
+    pub(super) time_limit: TimeLimit,
+    pub(super) scope: Scope,
+    /// Those applied last. Locked while the parts change, by no call.
+    pub(super) settings: Mutex<Settings>,
 }
 
 impl Control {
-    pub(super) fn new(settings: &Settings, scope: Scope) -> Result<Self, SettingsError> {
+    pub(super) fn new(settings: Settings, scope: Scope) -> Result<Self, SettingsError> {
+        settings.check()?;
         let breaker = &settings.circuit_breaker;
-        let in_breaker = |error: SettingsError| error.within("circuit_breaker");
-        let counts = Arc::new(breaker.counts().map_err(in_breaker)?);
-        let circuit = CircuitBreaker::counting(breaker, scope.clone(), Arc::clone(&counts));
-        let queue = settings.queue_or_none();
-        let bulkhead =
-            QueuedBulkhead::scoped(settings.bulkhead_or_unlimited(), queue, scope.clone());
-        // A histogram has two slices; a window of less than two milliseconds is no reason to refuse.
-        let window = counts.length().max(Latency::SHORTEST);
-        let latency = || Latency::new(window).map_err(in_breaker);
-        Ok(Self {
+        let counts = Arc::new(breaker.counts()?);
+        let circuit = CircuitBreaker::counting(breaker, scope.clone(), Arc::clone(&counts))?;
+        let queue = settings.queue_after(QueueSettings::default());
+        let limit = settings.bulkhead_or_unlimited();
+        let bulkhead = QueuedBulkhead::scoped(limit, queue, scope.clone())?;
+        let control = Self {
             parts: Arc::new(Parts {
-                policies: (
-                    circuit.map_err(in_breaker)?,
-                    bulkhead.map_err(|error| error.within("queue"))?,
-                ),
-                latency: latency()?,
-                total_latency: match queue.length {
-                    0 => None,
-                    _ => Some(latency()?),
-                },
+                policies: (circuit, bulkhead),
+                latency: latency_of(&counts)?,
+                total_latency: OnceLock::new(),
+                time_limit: TimeLimit::new(settings.timeout),
                 counts,
                 scope,
+                settings: Mutex::new(settings),
             }),
-        })
+        };
+        control.prepare_for(queue)?;
+        Ok(control)
+    }
+
+    /// Makes what is needed for calls that wait, if any may.
+    pub(super) fn prepare_for(&self, queue: QueueSettings) -> Result<(), SettingsError> {
+        if queue.length > 0 {
+            let latency = latency_of(&self.parts.counts)?;
+            self.parts.total_latency.get_or_init(|| latency);
+        }
+        Ok(())
     }
 
     /// Returns the name.
@@ -91,7 +99,7 @@ impl Control {
         let now = self.parts.scope.clock().now();
         let in_flight = bulkhead.in_flight();
         let latency = (&self.parts.latency.quantiles(now)).into();
-        let total_latency = self.parts.total_latency.as_ref();
+        let total_latency = self.parts.total_latency.get();
         Snapshot {
             name: self.name().to_owned(),
             state: breaker.state(),
@@ -111,6 +119,33 @@ impl Control {
         }
     }
 
+    /// Returns whether nothing would be lost with the pipeline but its counts for life: no call in it, the
+    /// circuit closed, nothing in the window, and nothing set by hand.
+    pub(crate) fn is_at_rest(&self, now: Tick) -> bool {
+        let (breaker, bulkhead) = &self.parts.policies;
+        // First, since it shows what ended calls did.
+        bulkhead.is_at_rest() && {
+            let settings = self.parts.settings.lock();
+            breaker.is_closed_in(settings.circuit_breaker.mode)
+                && bulkhead.limit() == settings.bulkhead_or_unlimited().limit
+                && bulkhead.queue() == settings.queue_after(bulkhead.queue())
+                && self.parts.counts.is_empty(now)
+        }
+    }
+
+    /// Sets the mode of a pipeline that nobody has yet, and tells nobody.
+    pub(crate) fn begin_in(&self, mode: Mode) {
+        self.parts.policies.0.begin_in(mode);
+    }
+
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.parts, &other.parts)
+    }
+
+    pub(super) fn time_limit(&self) -> &TimeLimit {
+        &self.parts.time_limit
+    }
+
     pub(super) fn counts(&self) -> &Arc<Counts> {
         &self.parts.counts
     }
@@ -119,11 +154,16 @@ impl Control {
     fn observe_latency(&self, completion: &Completion<'_>, now: Tick) {
         let latency_ns = completion.latency_ns_at(now);
         self.parts.latency.record_ns(latency_ns, now);
-        if let Some(total) = &self.parts.total_latency {
+        if let Some(total) = self.parts.total_latency.get() {
             let waited_ns = nanos(completion.waited());
             total.record_ns(latency_ns.saturating_add(waited_ns), now);
         }
     }
+}
+
+fn latency_of(counts: &Counts) -> Result<Latency, SettingsError> {
+    // A histogram has two slices; a window of less than two milliseconds is no reason to refuse.
+    Latency::new(counts.length().max(Latency::SHORTEST))
 }
 
 type Permits = <(CircuitBreaker, QueuedBulkhead) as Policy>::Permit;

@@ -12,10 +12,12 @@ use super::{
 use crate::{
     bulkhead::QueuedBulkhead,
     circuit_breaker::CircuitBreaker,
+    clock::nanos,
     event::Scope,
     fallback::{Fallback, FallbackLayer, Plan, Way},
     gate::{AsError, GateLayer, Policy, QueueFuture, QueuedGate},
     outcome::ErrorsAsFailures,
+    sync::{AtomicU64, Ordering::Relaxed},
     timeout::{Limit, Timeout, TimeoutLayer},
     window::Counts,
 };
@@ -28,7 +30,6 @@ use crate::{
 pub struct Pipeline<C = ErrorsAsFailures, F = NoFallback, R = AsError> {
     gate: PipelineGate<C, F>,
     refusal: R,
-    time_limit: TimeLimit,
 }
 
 type PipelineGate<C, F> = GateLayer<Control, ByFault<C>, AsFault<F>>;
@@ -42,12 +43,8 @@ impl Pipeline {
 }
 
 impl<C, F, R> Pipeline<C, F, R> {
-    pub(super) const fn new(gate: PipelineGate<C, F>, refusal: R, time_limit: TimeLimit) -> Self {
-        Self {
-            gate,
-            refusal,
-            time_limit,
-        }
+    pub(super) const fn new(gate: PipelineGate<C, F>, refusal: R) -> Self {
+        Self { gate, refusal }
     }
 
     /// Returns the part that is shared, without the types of the closures.
@@ -88,6 +85,21 @@ impl<C, F, R> Pipeline<C, F, R> {
     {
         PipelineLayer(self.clone())
     }
+
+    /// Wraps a service, as the layer does.
+    #[inline]
+    pub(crate) fn around<S>(&self, inner: S) -> <PipelineLayer<C, F, R> as Layer<S>>::Service
+    where
+        F: Recovery,
+        R: Clone,
+    {
+        let time_limit = self.control().time_limit().clone();
+        let timed = TimeoutLayer::with(time_limit).layer(Lift(inner));
+        Lower {
+            stack: self.gate.refusal().0.wrap(self.gate.layer_queued(timed)),
+            refusal: self.refusal.clone(),
+        }
+    }
 }
 
 /// The layer of a [`Pipeline`].
@@ -105,26 +117,42 @@ where
     type Service = Lower<F::Service<Guarded<S, C, F>>, R>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let Pipeline {
-            gate,
-            refusal,
-            time_limit,
-        } = &self.0;
-        let timed = TimeoutLayer::with(*time_limit).layer(Lift(inner));
-        Lower {
-            stack: gate.refusal().0.wrap(gate.layer_queued(timed)),
-            refusal: refusal.clone(),
-        }
+        self.0.around(inner)
     }
 }
 
-/// The time limit of each call.
-#[derive(Clone, Copy, Debug)]
-pub struct TimeLimit(pub(super) Option<Duration>);
+/// The time limit of each call; clones are the same limit.
+///
+/// It has a reference count of its own: calls read it, and services that are cloned and dropped must not write to the
+/// words beside which the policies lie.
+#[derive(Clone, Debug)]
+pub struct TimeLimit(Arc<AtomicU64>);
+
+/// In place of a limit.
+const NONE: u64 = u64::MAX;
+
+impl TimeLimit {
+    pub(super) fn new(limit: Option<Duration>) -> Self {
+        Self(Arc::new(AtomicU64::new(word(limit))))
+    }
+
+    /// Sets the limit of the calls to come. Relaxed: it goes with nothing else.
+    pub(super) fn set(&self, limit: Option<Duration>) {
+        self.0.store(word(limit), Relaxed);
+    }
+}
+
+fn word(limit: Option<Duration>) -> u64 {
+    limit.map_or(NONE, nanos)
+}
 
 impl<Req> Limit<Req> for TimeLimit {
+    #[inline]
     fn limit(&self, _: &Req) -> Option<Duration> {
-        self.0
+        match self.0.load(Relaxed) {
+            NONE => None,
+            limit_ns => Some(Duration::from_nanos(limit_ns)),
+        }
     }
 
     fn repeats(&self) -> bool {

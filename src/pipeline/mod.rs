@@ -118,6 +118,34 @@
 //! * A closure lacks the types of its arguments, as in `|fault: &Fault<BoxError>|`, or `reject_with` takes the
 //!   rejection by value.
 //!
+//! # New settings while calls run
+//!
+//! [`Control::apply`] changes the settings of a pipeline that is in use, and says what it did:
+//!
+//! ```
+//! use portcullis::{bulkhead, circuit_breaker::Window, pipeline::Pipeline};
+//! use std::time::Duration;
+//!
+//! let pipeline = Pipeline::builder("inventory").build()?;
+//! let control = pipeline.control();
+//!
+//! let mut settings = control.settings().timeout(Duration::from_millis(250));
+//! settings.bulkhead = Some(bulkhead::Settings::default().limit(20));
+//! settings.circuit_breaker.window = Window::Last(100);
+//! let applied = control.apply(&settings)?;
+//! assert_eq!(applied.changed(), ["timeout", "bulkhead.limit"]);
+//! assert_eq!(applied.kept(), ["circuit_breaker.window"]);
+//!
+//! settings.timeout = Some(Duration::ZERO);
+//! assert_eq!(control.apply(&settings).unwrap_err().field(), "timeout");
+//! assert_eq!(control.settings().timeout, Some(Duration::from_millis(250)));
+//! # Ok::<_, portcullis::settings::SettingsError>(())
+//! ```
+//!
+//! All settings are in force for the calls to come, but for the [shape of the window](crate::circuit_breaker#new-settings-while-calls-run),
+//! which takes a pipeline that is built anew. A call under way keeps the time limit it began with, a call in the
+//! queue its place and its longest wait. When a queue is switched on, total latencies are recorded from then on.
+//!
 //! # In a file
 //!
 //! With the feature `serde`, [`Settings`] read from whatever serde reads; what is left out has its default:
@@ -146,6 +174,7 @@ mod builder;
 mod control;
 mod fault;
 mod layer;
+mod live;
 mod settings;
 mod snapshot;
 

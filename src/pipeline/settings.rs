@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    bulkhead, circuit_breaker,
+    bulkhead::{self, QueueSettings},
+    circuit_breaker,
     settings::{self, LONGEST, SettingsError},
 };
 
@@ -14,17 +15,26 @@ use crate::{
     derive(serde::Serialize, serde::Deserialize),
     serde(default, deny_unknown_fields)
 )]
+#[cfg_attr(all(test, not(portcullis_loom)), derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Settings {
     /// How long a call of the service may take, from 1 ns to a year, or none for ever. Waits, in a queue and
     /// for a service that is not ready, come before it.
     /// Default: 1 s, Hystrix's number.
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::or_none::DurationOrNone"))]
     pub timeout: Option<Duration>,
     /// How many calls may be in flight, or none for any number. Default: 100, see
     /// [`bulkhead::Settings::limit`].
+    #[cfg_attr(
+        feature = "serde",
+        serde(with = "crate::or_none::OrNone::<bulkhead::Settings>")
+    )]
     pub bulkhead: Option<bulkhead::Settings>,
     /// The queue in front of the bulkhead. Default: none; what is too much is refused at once.
+    #[cfg_attr(
+        feature = "serde",
+        serde(with = "crate::or_none::OrNone::<bulkhead::QueueSettings>")
+    )]
     pub queue: Option<bulkhead::QueueSettings>,
     /// When calls are stopped altogether. The pipeline's counts and latencies are those of its window;
     /// beside a window of calls they are those of 10 s.
@@ -80,11 +90,20 @@ impl Settings {
         }
     }
 
-    pub(super) fn checked_timeout(&self) -> Result<Option<Duration>, SettingsError> {
+    /// Checks all fields, as [`build`](super::Builder::build) and [`apply`](super::Control::apply) do.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that is out of its range, by its path, such as
+    /// `circuit_breaker.failure_rate`.
+    pub fn check(&self) -> Result<(), SettingsError> {
         if let Some(timeout) = self.timeout {
             settings::duration("timeout", timeout, Duration::from_nanos(1)..=LONGEST)?;
         }
-        Ok(self.timeout)
+        let breaker = self.circuit_breaker.check();
+        breaker.map_err(|error| error.within("circuit_breaker"))?;
+        let queue = self.queue.map_or(Ok(()), |queue| queue.check());
+        queue.map_err(|error| error.within("queue"))
     }
 
     pub(super) fn bulkhead_or_unlimited(&self) -> bulkhead::Settings {
@@ -92,8 +111,9 @@ impl Settings {
             .unwrap_or(bulkhead::Settings::default().limit(u32::MAX))
     }
 
-    pub(super) fn queue_or_none(&self) -> bulkhead::QueueSettings {
-        self.queue
-            .unwrap_or(bulkhead::QueueSettings::default().length(0))
+    /// Returns the queue, or for none one without places that is as the one before otherwise: it is still gone by
+    /// where a call waits for its service.
+    pub(super) fn queue_after(&self, before: QueueSettings) -> QueueSettings {
+        self.queue.unwrap_or(before.length(0))
     }
 }

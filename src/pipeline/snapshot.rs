@@ -38,7 +38,8 @@ pub struct Snapshot {
     pub lifetime: Tally,
     /// How long calls took from admission on.
     pub latency: Latencies,
-    /// How long calls took from their arrival on, waiting in the queue included.
+    /// How long calls took from their arrival on, waiting in the queue included. After a queue was switched
+    /// on, those of the calls since.
     pub total_latency: Latencies,
     /// How many calls are in flight.
     pub in_flight: u32,

@@ -57,12 +57,16 @@ impl Calls {
     ///
     /// Names `window`.
     pub(crate) fn new(length: u32) -> Result<Self, SettingsError> {
-        let length = settings::within("window", length, 1..=MOST_CALLS)?;
+        Self::check(length)?;
         Ok(Self {
             sums: AtomicU64::new(empty(0)),
             next: AtomicU64::new(0),
             marks: (0..length).map(|_| AtomicU32::new(0)).collect(),
         })
+    }
+
+    pub(crate) fn check(length: u32) -> Result<(), SettingsError> {
+        settings::within("window", length, 1..=MOST_CALLS).map(drop)
     }
 
     /// Returns the last calls.

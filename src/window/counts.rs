@@ -135,6 +135,11 @@ impl Counts {
         })
     }
 
+    /// Checks what [`new`](Self::new) would be given.
+    pub(crate) fn check(window: Duration, buckets: u32) -> Result<(), SettingsError> {
+        Timeline::new(window, buckets).map(drop)
+    }
+
     /// Counts one event.
     pub fn record(&self, kind: Kind, now: Tick) {
         self.record_at(self.cursor(now), kind);
@@ -145,6 +150,11 @@ impl Counts {
     pub fn window(&self, now: Tick) -> Tally {
         let newest = self.newest_at(now);
         Tally::from_fn(|kind| self.in_window(newest, kind))
+    }
+
+    /// Returns whether nothing happened in the window that ends at `now`.
+    pub(crate) fn is_empty(&self, now: Tick) -> bool {
+        self.window(now) == Tally::default()
     }
 
     /// Returns what happened since the counters were made.

@@ -1,5 +1,7 @@
 //! Numbers of events by kind, as they are shown.
 
+use std::ops::AddAssign;
+
 use super::{Kind, LastCalls};
 
 /// Numbers of events by kind.
@@ -43,6 +45,50 @@ pub struct Tally {
     pub fallback_failure: u64,
     /// Fallbacks that their own limit refused.
     pub fallback_rejected: u64,
+}
+
+/// Adds up what several of a kind counted.
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        let Self {
+            success,
+            failure,
+            timeout,
+            slow,
+            ignored,
+            cancelled,
+            circuit_open,
+            circuit_forced_open,
+            half_open_full,
+            ramping_up,
+            not_ready,
+            bulkhead_full,
+            wait_timed_out,
+            other_rejection,
+            would_reject,
+            fallback_success,
+            fallback_failure,
+            fallback_rejected,
+        } = other;
+        self.success += success;
+        self.failure += failure;
+        self.timeout += timeout;
+        self.slow += slow;
+        self.ignored += ignored;
+        self.cancelled += cancelled;
+        self.circuit_open += circuit_open;
+        self.circuit_forced_open += circuit_forced_open;
+        self.half_open_full += half_open_full;
+        self.ramping_up += ramping_up;
+        self.not_ready += not_ready;
+        self.bulkhead_full += bulkhead_full;
+        self.wait_timed_out += wait_timed_out;
+        self.other_rejection += other_rejection;
+        self.would_reject += would_reject;
+        self.fallback_success += fallback_success;
+        self.fallback_failure += fallback_failure;
+        self.fallback_rejected += fallback_rejected;
+    }
 }
 
 impl Tally {

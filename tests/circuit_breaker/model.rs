@@ -23,6 +23,7 @@ enum Step {
     Trip,
     Reset,
     Mode(Mode),
+    Apply(Box<Settings>),
 }
 
 fn outcomes() -> impl Strategy<Value = Outcome> {
@@ -53,6 +54,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Trip),
         1 => Just(Step::Reset),
         1 => modes.prop_map(Step::Mode),
+        2 => some_settings().prop_map(|settings| Step::Apply(Box::new(settings))),
     ];
     prop::collection::vec(step, 1..300)
 }
@@ -118,7 +120,7 @@ struct Model {
     mode: Mode,
     state: State,
     generation: u32,
-    /// The end of open and half-open, the start of a ramp-up.
+    /// The end of open, the start of half-open and of a ramp-up.
     time: u64,
     openings: i32,
     asked_until: u64,
@@ -162,12 +164,7 @@ impl Model {
                 self.time = now + grown.max(asked).min(12_000.0) as u64;
                 self.openings += 1;
             }
-            State::HalfOpen => {
-                self.time = self
-                    .settings
-                    .half_open_for
-                    .map_or(u64::MAX, |limit| now + millis(limit));
-            }
+            State::HalfOpen => self.time = now,
             State::Closed | State::RampingUp => {
                 self.time = now;
                 self.ended.clear();
@@ -202,7 +199,8 @@ impl Model {
         match self.state {
             State::Closed => Ok(Role::Judged),
             State::RampingUp => {
-                let (passed, whole) = (now - self.time, millis(self.settings.ramp_up.unwrap()));
+                let whole = self.settings.ramp_up.map_or(0, millis);
+                let passed = now - self.time;
                 if passed >= whole {
                     self.state = State::Closed;
                     return Ok(Role::Judged);
@@ -222,14 +220,20 @@ impl Model {
                 self.enter(State::HalfOpen, now);
                 self.decide(now)
             }
-            State::HalfOpen if now >= self.time => {
+            State::HalfOpen if now >= self.half_open_until() => {
                 self.enter(State::Open, now);
                 self.decide(now)
             }
             State::HalfOpen => {
                 let (in_flight, good, bad) = self.probes;
                 if in_flight + good + bad >= self.settings.probes {
-                    return Err((Reason::HalfOpenFull, None));
+                    return match self.verdict() {
+                        None => Err((Reason::HalfOpenFull, None)),
+                        Some(state) => {
+                            self.enter(state, now);
+                            self.decide(now)
+                        }
+                    };
                 }
                 self.probes.0 += 1;
                 Ok(Role::Probe)
@@ -282,7 +286,7 @@ impl Model {
         let fails = ended.outcome.is_failure();
         match ended.outcome {
             Outcome::Success => self.in_a_row = 0,
-            _ if fails => self.in_a_row += 1,
+            _ if fails && self.settings.consecutive_failures.is_some() => self.in_a_row += 1,
             _ => {}
         }
         self.remember(ended, true);
@@ -309,7 +313,7 @@ impl Model {
     }
 
     fn report(&mut self, ended: Ended) {
-        let is_late = ended.at >= self.time;
+        let is_late = ended.at >= self.half_open_until();
         self.remember(ended, false);
         self.probes.0 -= 1;
         match ended {
@@ -317,21 +321,45 @@ impl Model {
             _ if ended.slow || ended.outcome.is_failure() => self.probes.2 += 1,
             _ => self.probes.1 += 1,
         }
+        let verdict = self.verdict().filter(|_| !is_late);
+        if let Some(state) = verdict.or(is_late.then_some(State::Open)) {
+            self.enter(state, ended.at);
+        }
+    }
+
+    /// Returns what the probes that have reported decide, if they do.
+    fn verdict(&self) -> Option<State> {
         let (_, good, bad) = self.probes;
         let all = self.settings.probes;
         let rate = (self.settings.probe_failure_rate * 1e6).round() as u64;
         let bad_to_open = (rate * u64::from(all)).div_ceil(1_000_000) as u32;
-        if is_late || bad >= bad_to_open {
-            self.enter(State::Open, ended.at);
-        } else if good > all - bad_to_open {
-            let ramps_up = self.settings.ramp_up.is_some();
-            let state = if ramps_up {
-                State::RampingUp
+        let state = match self.settings.ramp_up {
+            _ if bad >= bad_to_open => State::Open,
+            Some(_) => State::RampingUp,
+            None => State::Closed,
+        };
+        (bad >= bad_to_open || good > all - bad_to_open).then_some(state)
+    }
+
+    fn half_open_until(&self) -> u64 {
+        let limit = self.settings.half_open_for.map(millis);
+        limit.map_or(u64::MAX, |limit| self.time + limit)
+    }
+
+    /// Takes other settings, but for the shape of the window and what does not fit into it.
+    fn apply(&mut self, settings: Settings) {
+        let has_room = match self.settings.window {
+            Window::Over(_) => true,
+            Window::Last(calls) => settings.minimum_calls <= calls,
+        };
+        self.settings = Settings::clone(&settings)
+            .window(self.settings.window)
+            .buckets(self.settings.buckets)
+            .minimum_calls(if has_room {
+                settings.minimum_calls
             } else {
-                State::Closed
-            };
-            self.enter(state, ended.at);
-        }
+                self.settings.minimum_calls
+            });
     }
 
     /// Returns calls, failed, slow, and slow cancelled ones that are not among the calls.
@@ -403,6 +431,10 @@ impl Pair {
             Step::Mode(mode) => {
                 self.sim.breaker.set_mode(mode);
                 self.model.mode = mode;
+            }
+            Step::Apply(ref settings) => {
+                self.sim.breaker.apply(settings).unwrap();
+                self.model.apply(Settings::clone(settings));
             }
         }
     }

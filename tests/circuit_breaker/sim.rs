@@ -141,6 +141,7 @@ fn note(log: &Log, event: &Event) {
             from, to, cause, ..
         } => log.note(format!("{} > {}: {cause}", from.as_str(), to.as_str())),
         Event::Mode { from, to, .. } => log.note(format!("{} > {}", from.as_str(), to.as_str())),
+        Event::Settings { changed, .. } => log.note(format!("{changed} settings")),
         Event::WouldReject { reason, .. } => log.note(format!("would reject: {reason}")),
         _ => {}
     }

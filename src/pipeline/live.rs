@@ -1,0 +1,89 @@
+//! New settings while calls run.
+
+use super::{Control, Settings};
+use crate::{
+    bulkhead::QueueSettings,
+    circuit_breaker,
+    event::tell_settings,
+    settings::{Applied, SettingsError},
+};
+
+impl Control {
+    /// Takes new settings while calls run, all of them or none.
+    ///
+    /// States, windows, permits, waiting calls and counts stay what they are, and no call fails because of the
+    /// change; see [New settings while calls run](super#new-settings-while-calls-run). Observers are told of a
+    /// mode, of a limit, and then of [`Event::Settings`](crate::event::Event::Settings).
+    ///
+    /// What an operator has set by hand, the mode of the circuit, the limit of the bulkhead or its queue, holds
+    /// until the settings say something new about it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Settings::check`]; then nothing has changed.
+    pub fn apply(&self, settings: &Settings) -> Result<Applied, SettingsError> {
+        settings.check()?;
+        let change = self.change(settings)?;
+        let applied = change.applied();
+        change.breaker.tell(&self.parts.scope);
+        if let Some((from, to)) = change.limit {
+            self.bulkhead().limit_changed(from, to);
+        }
+        tell_settings(&self.parts.scope, &applied);
+        Ok(applied)
+    }
+
+    /// Returns the settings that were applied last, at the beginning those of the builder, with what was
+    /// [kept](Applied::kept) as it is. What was set by hand is not among them.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.parts.settings.lock().clone()
+    }
+
+    /// Changes the parts. What is to be told, and who is to be woken, is left to the caller: that is the code of
+    /// others, and the settings are locked here.
+    fn change(&self, told: &Settings) -> Result<Change, SettingsError> {
+        let parts = &*self.parts;
+        let (breaker, bulkhead) = &parts.policies;
+        let mut settings = parts.settings.lock();
+        let queue = told.queue_after(bulkhead.queue());
+        self.prepare_for(queue)?;
+        let breaker = breaker.change(&told.circuit_breaker)?;
+        let mut after = told.clone();
+        breaker.keep(&mut after.circuit_breaker);
+        let limits = [&*settings, &after].map(|settings| settings.bulkhead_or_unlimited().limit);
+        let [limit, new_limit] = limits;
+        let change = Change {
+            has_new_timeout: settings.timeout != after.timeout,
+            limit: (limit != new_limit).then(|| (bulkhead.exchange_limit(new_limit), new_limit)),
+            queue: (settings.queue != after.queue).then(|| (bulkhead.exchange_queue(queue), queue)),
+            breaker,
+        };
+        parts.time_limit.set(after.timeout);
+        *settings = after;
+        Ok(change)
+    }
+}
+
+/// What has changed; of values, the one before and the one after.
+struct Change {
+    has_new_timeout: bool,
+    limit: Option<(u32, u32)>,
+    queue: Option<(QueueSettings, QueueSettings)>,
+    breaker: circuit_breaker::Change,
+}
+
+impl Change {
+    fn applied(&self) -> Applied {
+        let changed = [
+            ("timeout", self.has_new_timeout),
+            ("bulkhead.limit", self.limit.is_some()),
+        ];
+        let queue = self
+            .queue
+            .map(|(before, after)| QueueSettings::applied(&before, &after));
+        Applied::new(&changed, &[])
+            .with("queue", queue.unwrap_or_default())
+            .with("circuit_breaker", self.breaker.applied())
+    }
+}

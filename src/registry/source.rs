@@ -1,0 +1,139 @@
+//! Where settings come from, and what becomes of them.
+
+use std::{error::Error, fmt};
+
+use crate::{
+    pipeline,
+    settings::{Applied, SettingsError},
+};
+
+/// Says what settings a pipeline shall have.
+///
+/// It is asked about each pipeline that is there when it is [applied](super::Registry::apply), and about each
+/// that comes later. Closures over the name and the code's settings are sources.
+pub trait SettingsSource: Send + Sync {
+    /// Returns the settings of the pipeline called `name`, which are `code` by what the code says.
+    ///
+    /// # Errors
+    ///
+    /// Settings that cannot be had, by their field.
+    fn settings(
+        &self,
+        name: &str,
+        code: &pipeline::Settings,
+    ) -> Result<pipeline::Settings, SettingsError>;
+}
+
+impl<F> SettingsSource for F
+where
+    F: Fn(&str, &pipeline::Settings) -> Result<pipeline::Settings, SettingsError> + Send + Sync,
+{
+    fn settings(
+        &self,
+        name: &str,
+        code: &pipeline::Settings,
+    ) -> Result<pipeline::Settings, SettingsError> {
+        self(name, code)
+    }
+}
+
+/// What new settings did to each pipeline.
+#[derive(Clone, Debug, Default)]
+pub struct ApplyReport {
+    pub(super) applied: Vec<(String, Applied)>,
+}
+
+impl ApplyReport {
+    /// Returns each pipeline by name, with the fields that changed and those that were kept.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Applied)> {
+        self.applied
+            .iter()
+            .map(|(name, applied)| (&**name, applied))
+    }
+
+    /// Returns what became of one pipeline, if it was there.
+    #[must_use]
+    pub fn of(&self, name: &str) -> Option<&Applied> {
+        self.iter()
+            .find_map(|(known, applied)| (known == name).then_some(applied))
+    }
+}
+
+/// New settings were refused, and nothing changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApplyError {
+    pub(super) refused: Vec<(String, SettingsError)>,
+}
+
+impl ApplyError {
+    /// Returns all pipelines that cannot have their settings, by name, each with the first field that is
+    /// wrong.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &SettingsError)> {
+        self.refused.iter().map(|(name, error)| (&**name, error))
+    }
+}
+
+impl fmt::Display for ApplyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, (name, error)) in self.iter().enumerate() {
+            let separator = if position == 0 { "" } else { "; " };
+            write!(f, "{separator}{name}: {error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for ApplyError {}
+
+/// A pipeline, or a set of them, could not be registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RegisterError {
+    /// Another pipeline has the name, or a set has names that begin like it.
+    #[non_exhaustive]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+    /// A setting is out of its range.
+    #[non_exhaustive]
+    Settings {
+        /// The name.
+        name: String,
+        /// Which setting.
+        error: SettingsError,
+    },
+}
+
+impl RegisterError {
+    pub(super) fn taken(name: &str) -> Self {
+        Self::NameTaken {
+            name: name.to_owned(),
+        }
+    }
+
+    pub(super) fn settings(name: &str, error: SettingsError) -> Self {
+        Self::Settings {
+            name: name.to_owned(),
+            error,
+        }
+    }
+}
+
+impl fmt::Display for RegisterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NameTaken { name } => write!(f, "the name {name} is taken"),
+            Self::Settings { name, .. } => write!(f, "{name} has a wrong setting"),
+        }
+    }
+}
+
+impl Error for RegisterError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::NameTaken { .. } => None,
+            Self::Settings { error, .. } => Some(error),
+        }
+    }
+}

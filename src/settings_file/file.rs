@@ -1,0 +1,255 @@
+//! A file as a value: what it says about each pipeline.
+
+use std::{collections::BTreeMap, path::Path};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{
+    EffectiveSetting, FileError, Origin,
+    overlay::{Overlay, Says, merge, says},
+    parse,
+    pending::check,
+    place::{paths_below, written},
+};
+use crate::{
+    pipeline::Settings,
+    registry::{Pattern, SettingsSource},
+    settings::SettingsError,
+};
+
+/// The settings of many pipelines, as a file gives them. See the [module docs](super) for what is in it.
+///
+/// The default is an empty file, which leaves everything as the code has it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SettingsFile {
+    defaults: Overlay,
+    /// From the weakest to the strongest.
+    patterns: Vec<(Pattern, Overlay)>,
+    names: BTreeMap<String, Overlay>,
+}
+
+impl SettingsFile {
+    /// Reads TOML.
+    ///
+    /// # Errors
+    ///
+    /// What is no TOML, unknown keys, and values that no setting can have, with their line.
+    pub fn from_toml(text: &str) -> Result<Self, FileError> {
+        parse::from_toml(text).map(Self::of)
+    }
+
+    /// Reads JSON.
+    ///
+    /// # Errors
+    ///
+    /// What is no JSON, unknown or repeated keys, and values that no setting can have, with their line.
+    pub fn from_json(text: &str) -> Result<Self, FileError> {
+        parse::from_json(text).map(Self::of)
+    }
+
+    /// Reads a file whose name ends in `.toml` or `.json`, and waits for the disk. A
+    /// [`FileSource`](super::FileSource) looks at it again and again.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`from_toml`](Self::from_toml) and [`from_json`](Self::from_json), another ending, and a
+    /// file that is not there or cannot be read.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, FileError> {
+        let path = path.as_ref();
+        let text = std::fs::read(path).map_err(|error| FileError::new(error.to_string()));
+        text.and_then(|bytes| Self::of_bytes(&bytes, path))
+            .map_err(|error| error.in_file(path))
+    }
+
+    pub(super) fn of_bytes(bytes: &[u8], path: &Path) -> Result<Self, FileError> {
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            FileError::new(format!("not UTF-8 from byte {} on", error.valid_up_to()))
+        })?;
+        match path.extension().and_then(|ending| ending.to_str()) {
+            Some("toml") => Self::from_toml(text),
+            Some("json") => Self::from_json(text),
+            _ => Err(FileError::new(
+                "the name ends neither in .toml nor in .json",
+            )),
+        }
+    }
+
+    /// Takes apart what was checked when it was parsed.
+    pub(super) fn of(mut parsed: Value) -> Self {
+        let mut take = |part: &str| match parsed.get_mut(part).map(Value::take) {
+            Some(Value::Object(table)) => table,
+            _ => Overlay::new(),
+        };
+        let mut file = Self {
+            defaults: take("defaults"),
+            ..Self::default()
+        };
+        for (name, overlay) in take("pipelines") {
+            let Value::Object(overlay) = overlay else {
+                continue;
+            };
+            if name.contains('*') {
+                file.patterns.push((Pattern::new(name), overlay));
+            } else {
+                file.names.insert(name, overlay);
+            }
+        }
+        // A map hands out its keys in alphabetical order, which this keeps among equals.
+        file.patterns
+            .sort_by_key(|(pattern, _)| pattern.literal_len());
+        file
+    }
+
+    /// Returns every field of the pipeline of this name with its value and who gave it, given the settings
+    /// of the code. A part that is switched off, such as a queue, is one field, which is none.
+    ///
+    /// What was set by hand, on the pipeline itself, is not among them.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`settings`](SettingsSource::settings).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use portcullis::{pipeline::Settings, settings_file::{Origin, SettingsFile}};
+    ///
+    /// let file = SettingsFile::from_toml("defaults.timeout = '250ms'")?;
+    /// let fields = file.effective("inventory", &Settings::default())?;
+    /// let timeout = fields.iter().find(|field| field.path() == "timeout").unwrap();
+    /// assert_eq!((timeout.value().as_str(), timeout.origin()), ("\"250ms\"", &Origin::Defaults));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn effective(
+        &self,
+        name: &str,
+        code: &Settings,
+    ) -> Result<Vec<EffectiveSetting>, SettingsError> {
+        let effective = written(&self.settings(name, code)?);
+        let (code, library) = (written(code), written(&Settings::default()));
+        let layers: Vec<_> = self.layers(name).collect();
+        let at = |path: &str| effective.pointer(&pointer(path));
+        let fields = paths_below(&effective).into_iter();
+        let mut fields: Vec<_> = fields
+            .filter_map(|path| {
+                let value = at(&path).filter(|value| !value.is_object())?.clone();
+                let origin = origin(&path, &layers, &code, &library);
+                Some(EffectiveSetting {
+                    path,
+                    value,
+                    origin,
+                })
+            })
+            .collect();
+        fields.sort_by(|one, other| one.path.cmp(&other.path));
+        Ok(fields)
+    }
+
+    /// Returns the names and patterns in the file that match none of these names: slips, or pipelines that are
+    /// yet to be made.
+    #[must_use]
+    pub fn unmatched<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Vec<String> {
+        let names: Vec<_> = names.into_iter().collect();
+        let patterns = self.patterns.iter().map(|(pattern, _)| pattern);
+        let patterns = patterns.filter(|pattern| !names.iter().any(|name| pattern.matches(name)));
+        let exact = self.names.keys();
+        let exact = exact.filter(|exact| !names.contains(&exact.as_str()));
+        exact
+            .cloned()
+            .chain(patterns.map(|pattern| pattern.as_str().to_owned()))
+            .collect()
+    }
+
+    /// Writes the file as TOML.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let patterns = self.patterns.iter();
+        let patterns = patterns.map(|(pattern, overlay)| (pattern.as_str(), overlay));
+        let names = self.names.iter().map(|(name, overlay)| (&**name, overlay));
+        let pipelines = patterns.chain(names);
+        let pipelines = pipelines.map(|(name, overlay)| (name.to_owned(), overlay.clone().into()));
+        let mut file = Overlay::new();
+        file.insert("defaults".to_owned(), self.defaults.clone().into());
+        file.insert("pipelines".to_owned(), Value::Object(pipelines.collect()));
+        file.retain(|_, part| part.as_object().is_some_and(|part| !part.is_empty()));
+        toml::to_string(&file).expect("tables, words and numbers, as TOML has them")
+    }
+
+    /// Returns what has a say about the pipeline of this name, from the weakest to the strongest.
+    fn layers<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (Origin, &'a Overlay)> {
+        let defaults = Some((Origin::Defaults, &self.defaults)).into_iter();
+        let matching = self
+            .patterns
+            .iter()
+            .filter(|(pattern, _)| pattern.matches(name));
+        let matching = matching
+            .map(|(pattern, overlay)| (Origin::Pattern(pattern.as_str().to_owned()), overlay));
+        let exact = self.names.get(name).map(|overlay| (Origin::Name, overlay));
+        let layers = defaults.chain(matching).chain(exact);
+        layers.filter(|(_, overlay)| !overlay.is_empty())
+    }
+
+    fn merged(&self, name: &str, code: &Settings) -> Value {
+        let mut merged = written(code);
+        for (_, overlay) in self.layers(name) {
+            merge(&mut merged, &Value::Object(overlay.clone()));
+        }
+        merged
+    }
+}
+
+/// For [`Registry::apply`](crate::registry::Registry::apply).
+impl SettingsSource for SettingsFile {
+    /// Returns the settings of the pipeline of this name: those of the code, and over them what the file
+    /// says.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that is out of its range now that all layers are over each other, by its path.
+    fn settings(&self, name: &str, code: &Settings) -> Result<Settings, SettingsError> {
+        check(code)?;
+        if self.layers(name).next().is_none() {
+            return Ok(code.clone());
+        }
+        let settings = complete(&self.merged(name, code))?;
+        check(&settings).map(|()| settings)
+    }
+}
+
+/// Reads what the layers have come to. Each value was checked by itself, so that all that can be wrong is a
+/// table that only some of its keys were given for, and has no defaults for the others.
+fn complete(merged: &Value) -> Result<Settings, SettingsError> {
+    Settings::deserialize(merged).map_err(|error| {
+        let slow_calls = merged.pointer("/circuit_breaker/slow_calls");
+        let given = slow_calls.map(ToString::to_string).unwrap_or_default();
+        let field = "circuit_breaker.slow_calls";
+        SettingsError::new(
+            field,
+            format_args!("{given}"),
+            format!("both of its keys ({error})"),
+        )
+    })
+}
+
+fn pointer(path: &str) -> String {
+    format!("/{}", path.replace('.', "/"))
+}
+
+fn origin(path: &str, layers: &[(Origin, &Overlay)], code: &Value, library: &Value) -> Origin {
+    for (origin, overlay) in layers.iter().rev() {
+        match says(&Value::Object((*overlay).clone()), path) {
+            Says::Value => return origin.clone(),
+            Says::NoTable => return Origin::LibraryDefault,
+            Says::Nothing => {}
+        }
+    }
+    let (code, library) = [code, library]
+        .map(|layer| layer.pointer(&pointer(path)))
+        .into();
+    if code.is_some_and(|value| !value.is_object()) && code != library {
+        Origin::Code
+    } else {
+        Origin::LibraryDefault
+    }
+}

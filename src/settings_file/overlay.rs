@@ -1,0 +1,123 @@
+//! Layers of settings over each other.
+
+use std::fmt::{self, Display, Formatter};
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// What a part of a file says, and nothing else: tables as objects, none as a word.
+pub(super) type Overlay = Map<String, Value>;
+
+/// Lays `over` over `under`, field by field. A table over none is that table; the rest of it has its
+/// defaults.
+pub(super) fn merge(under: &mut Value, over: &Value) {
+    match (under, over) {
+        (Value::Object(under), Value::Object(over)) => {
+            for (key, value) in over {
+                match under.get_mut(key) {
+                    Some(under) => merge(under, value),
+                    None => drop(under.insert(key.clone(), value.clone())),
+                }
+            }
+        }
+        (under, over) => *under = over.clone(),
+    }
+}
+
+/// What a layer says about a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Says {
+    /// What it is.
+    Value,
+    /// That there is nothing there: the table of the field is none, which hides the layers below.
+    NoTable,
+    Nothing,
+}
+
+/// Returns what a layer says about the field at a path such as `queue.length`.
+pub(super) fn says(layer: &Value, path: &str) -> Says {
+    let mut here = layer;
+    for key in path.split('.') {
+        here = match here {
+            Value::Object(table) => match table.get(key) {
+                Some(below) => below,
+                None => return Says::Nothing,
+            },
+            _ => return Says::NoTable,
+        };
+    }
+    // The field was none, and a table over it made it one.
+    match here {
+        Value::Object(_) => Says::Nothing,
+        _ => Says::Value,
+    }
+}
+
+/// The value of one field of one pipeline, and who says so.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EffectiveSetting {
+    pub(super) path: String,
+    pub(super) value: Value,
+    pub(super) origin: Origin,
+}
+
+impl EffectiveSetting {
+    /// Returns the path of the field, such as `circuit_breaker.failure_rate`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Returns the value as it is written in a file, such as `"250ms"`, `0.5` or `"none"`.
+    #[must_use]
+    pub fn value(&self) -> String {
+        self.value.to_string()
+    }
+
+    /// Returns who says so.
+    #[must_use]
+    pub const fn origin(&self) -> &Origin {
+        &self.origin
+    }
+}
+
+/// `timeout = "250ms"  # defaults`.
+impl Display for EffectiveSetting {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self {
+            path,
+            value,
+            origin,
+        } = self;
+        write!(f, "{path} = {value}  # {origin}")
+    }
+}
+
+/// Who gave a setting its value, from the weakest to the strongest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Origin {
+    /// Nobody but this library.
+    LibraryDefault,
+    /// The code that builds the pipeline.
+    Code,
+    /// The file, under `defaults`.
+    Defaults,
+    /// The file, under a name with `*` that matches the pipeline's.
+    Pattern(String),
+    /// The file, under the pipeline's own name.
+    Name,
+}
+
+impl Display for Origin {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LibraryDefault => f.write_str("library default"),
+            Self::Code => f.write_str("code"),
+            Self::Defaults => f.write_str("defaults"),
+            Self::Pattern(pattern) => write!(f, "pattern {pattern}"),
+            Self::Name => f.write_str("name"),
+        }
+    }
+}
