@@ -2,8 +2,8 @@
 //! balancers have noticed; then it accepts nothing more; then what is under way may end, by a deadline.
 //!
 //! ```text
-//! cargo run --all-features --example graceful_shutdown
-//! cargo run --all-features --example graceful_shutdown -- --serve
+//! cargo run --example graceful_shutdown
+//! cargo run --example graceful_shutdown -- --serve
 //! ```
 //!
 //! The first plays it through and ends by itself, the second serves until Ctrl-C.

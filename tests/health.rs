@@ -9,6 +9,7 @@ use portcullis::{
     event::Mode,
     health::{Health, Readiness},
     pipeline::Pipeline,
+    registry::Registry,
     rejection::BoxError,
 };
 use support::soon;
@@ -80,7 +81,7 @@ async fn operators_decide_for_required_circuits() {
 #[tokio::test(start_paused = true)]
 async fn clones_drain_together_whatever_they_watch() {
     let health = Health::new();
-    let other = health.clone().requiring(pipeline("database").control());
+    let other = health.clone().watching(pipeline("database").control());
     health.drain();
     assert!(other.is_draining());
     assert_eq!(other.readiness(), Readiness::Draining);
@@ -129,11 +130,35 @@ async fn draining_waits_for_calls_in_flight_and_in_the_queue() {
     assert!(begin.elapsed() < Duration::from_millis(20), "it ends early");
 }
 
+#[tokio::test(start_paused = true)]
+async fn pipelines_of_a_registry_are_watched_as_they_come() {
+    let registry = Registry::new();
+    let health = Health::new()
+        .watching_all(&registry)
+        .watching(pipeline("own").control());
+    let late = registry.register(Pipeline::builder("late")).unwrap();
+    let names: Vec<_> = health
+        .details()
+        .pipelines
+        .into_iter()
+        .map(|pipeline| pipeline.name)
+        .collect();
+    assert_eq!(names, ["late", "own"]);
+
+    let flight = late.bulkhead().admit_owned().unwrap();
+    let left = soon(health.drained(Duration::ZERO)).await.unwrap_err();
+    assert_eq!(left.in_flight, 1);
+    drop(flight);
+    soon(health.drained(Duration::ZERO)).await.unwrap();
+}
+
 #[cfg(feature = "serde")]
 #[tokio::test(start_paused = true)]
 async fn details_are_values_for_serde() {
     let database = pipeline("database");
-    let health = Health::new().requiring(database.control());
+    let health = Health::new()
+        .watching(database.control())
+        .requiring(database.control());
     let json = serde_json::to_value(health.details()).unwrap();
     assert_eq!(json["readiness"], "ready");
     assert_eq!(json["pipelines"][0]["name"], "database");

@@ -11,6 +11,7 @@ use std::{
 use crate::{
     event::Mode,
     pipeline::{Control, Snapshot},
+    registry::Registry,
 };
 
 /// Whether a service is ready or draining, and the pipelines that it is made of.
@@ -25,6 +26,7 @@ pub struct Health {
 struct Shared {
     /// Shared by all clones. It orders nothing else, so every access is relaxed.
     draining: Arc<AtomicBool>,
+    registries: Vec<Registry>,
     watched: Vec<Control>,
     required: Vec<Control>,
 }
@@ -71,7 +73,7 @@ impl fmt::Display for Readiness {
 pub struct Details {
     /// Whether it should be sent calls.
     pub readiness: Readiness,
-    /// Its pipelines, in the order in which they were named.
+    /// Its pipelines: those of registries by name, then the others in the order in which they were given.
     pub pipelines: Vec<Snapshot>,
 }
 
@@ -89,15 +91,20 @@ impl Health {
         self.with(|shared| shared.watched.push(pipeline.clone()))
     }
 
-    /// Adds a pipeline as [`watching`](Self::watching) does, without which the service is of no use: it is not
-    /// ready while this circuit refuses all calls.
+    /// Adds all pipelines of a registry as [`watching`](Self::watching) does, those to come included.
+    #[must_use]
+    pub fn watching_all(self, registry: &Registry) -> Self {
+        self.with(|shared| shared.registries.push(registry.clone()))
+    }
+
+    /// Ties readiness to a pipeline without which the service is of no use: it is not ready while this circuit
+    /// refuses all calls. For the details, and for those who wait, [watch](Self::watching) it as well.
     ///
     /// It is ready again when the open time is over, rather than when the circuit has closed: without calls
     /// there would be no probes, and the circuit would stay open.
     #[must_use]
     pub fn requiring(self, pipeline: &Control) -> Self {
-        self.watching(pipeline)
-            .with(|shared| shared.required.push(pipeline.clone()))
+        self.with(|shared| shared.required.push(pipeline.clone()))
     }
 
     /// Returns whether the service should be sent calls.
@@ -119,7 +126,7 @@ impl Health {
     pub fn details(&self) -> Details {
         Details {
             readiness: self.readiness(),
-            pipelines: self.watched().iter().map(Control::snapshot).collect(),
+            pipelines: self.watched().map(|pipeline| pipeline.snapshot()).collect(),
         }
     }
 
@@ -135,8 +142,14 @@ impl Health {
         self.shared.draining.load(Ordering::Relaxed)
     }
 
-    pub(super) fn watched(&self) -> &[Control] {
-        &self.shared.watched
+    pub(super) fn watched(&self) -> impl Iterator<Item = Control> {
+        let Shared {
+            registries,
+            watched,
+            ..
+        } = &*self.shared;
+        let registered = registries.iter().flat_map(Registry::controls);
+        registered.chain(watched.iter().cloned())
     }
 
     fn with(self, change: impl FnOnce(&mut Shared)) -> Self {

@@ -8,18 +8,19 @@
 //!   Where a service is of no use without a dependency, say so with [`Health::requiring`].
 //! * *What is the matter?* [`Details`], for operators: they name dependencies, so keep them off public ports.
 //!
-//! With the feature `axum` they are routes: `portcullis::axum::{liveness, readiness, details}`.
+//! With the feature `axum` they are routes: `liveness`, `readiness` and `details` in `portcullis::axum`.
 //!
 //! # Examples
 //!
 //! With the defaults:
 //!
 //! ```
-//! use portcullis::{health::{Health, Readiness}, pipeline::Pipeline};
+//! use portcullis::{health::{Health, Readiness}, pipeline::Pipeline, registry::Registry};
 //!
-//! # fn main() -> Result<(), portcullis::settings::SettingsError> {
-//! let pipeline = Pipeline::builder("inventory").build()?;
-//! let health = Health::new().watching(pipeline.control());
+//! # fn main() -> Result<(), portcullis::registry::RegisterError> {
+//! let registry = Registry::new();
+//! let health = Health::new().watching_all(&registry);
+//! let pipeline = registry.register(Pipeline::builder("inventory"))?;
 //!
 //! pipeline.circuit_breaker().trip();
 //! assert_eq!(health.readiness(), Readiness::Ready, "though a dependency is down");
@@ -37,7 +38,9 @@
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
 //! # async fn main() -> Result<(), portcullis::rejection::BoxError> {
 //! let database = Pipeline::builder("database").build()?;
-//! let health = Health::new().requiring(database.control());
+//! let health = Health::new()
+//!     .watching(database.control())
+//!     .requiring(database.control());
 //! database.circuit_breaker().trip();
 //! assert_eq!(health.readiness(), Readiness::CircuitOpen("database".to_owned()));
 //!

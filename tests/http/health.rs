@@ -17,7 +17,9 @@ async fn ask(method: Method, url: String) -> Response {
 #[tokio::test]
 async fn liveness_readiness_and_details_are_three_answers() {
     let database = Pipeline::builder("database").build().unwrap();
-    let health = Health::new().requiring(database.control());
+    let health = Health::new()
+        .watching(database.control())
+        .requiring(database.control());
     let router = Router::new()
         .route_service("/live", liveness())
         .route_service("/ready", readiness(&health))
