@@ -20,14 +20,14 @@ use super::counted_as;
 use crate::server::{ClosedPort, Fault, FaultServer, Seen};
 
 /// How many calls of a lane may be in flight.
-pub(super) const LIMIT: u32 = 64;
+pub(super) const LIMIT: u32 = 32;
 /// How many calls of a lane may wait.
-pub(super) const QUEUE: u32 = 32;
+pub(super) const QUEUE: u32 = 16;
 /// How many calls of a lane may probe.
 pub(super) const PROBES: u32 = 3;
 
 /// Longer than a part of a body takes, unless it hangs.
-const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) type Body = UnsyncBoxBody<Bytes, BoxError>;
 
@@ -97,7 +97,7 @@ impl Lane {
         let settings = circuit_breaker::Settings::default()
             .window(Window::Over(Duration::from_secs(1)))
             .failure_rate(0.3)
-            .slow_calls(Duration::from_millis(80), 0.9)
+            .slow_calls(Duration::from_millis(100), 1.0)
             .open_for(Duration::from_millis(5))
             // Some servers ask for seconds.
             .open_growth(2.0, Duration::from_millis(20))
@@ -106,7 +106,7 @@ impl Lane {
             .length(QUEUE)
             .longest_wait(Duration::from_millis(20));
         let builder = Pipeline::builder(name)
-            .timeout(Duration::from_millis(100))
+            .timeout(Duration::from_millis(200))
             .bulkhead(bulkhead::Settings::default().limit(LIMIT))
             .queue(queue)
             .circuit_breaker(settings);
