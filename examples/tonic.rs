@@ -4,7 +4,7 @@
 //! their head need no error at all: callers see the right code, on either side of the wire.
 //!
 //! ```text
-//! cargo run --features http --example tonic
+//! cargo run --example tonic
 //! ```
 
 use std::{net::SocketAddr, time::Duration};

@@ -7,7 +7,7 @@ use portcullis::rejection::BoxError;
 pub(crate) const HELP: &str = "\
 Many calls over loopback, with everything going wrong that can.
 
-    cargo run --release --features reqwest --example soak -- [flags]
+    cargo run --release --example soak -- [flags]
 
     --calls N     how many calls, 1000 to 100000000 (default 20000)
     --callers N   how many at once, 1 to 5000 (default 300)
