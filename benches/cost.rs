@@ -10,6 +10,7 @@
 //! the calibration of the clock and the building of the stack are left out.
 
 use std::{
+    borrow::Cow,
     env,
     future::Ready,
     hint::black_box,
@@ -21,10 +22,11 @@ use std::{
 
 use portcullis::{
     bulkhead::{self, Bulkhead, KeyedBulkhead},
-    circuit_breaker::{self, CircuitBreaker, Window},
+    circuit_breaker::{self, CircuitBreaker, KeyedCircuitBreaker, Window},
     fallback::{FallbackLayer, Respond},
     outcome::{ErrorsAsFailures, Outcome},
     pipeline::{Fault, Pipeline},
+    registry::Registry,
     rejection::Rejection,
     timeout::TimeoutLayer,
 };
@@ -85,6 +87,8 @@ const CASES: &[Case] = &[
         calls(FallbackLayer::value(0).layer(failing(1)))
     }),
     case("pipeline", 500, 0, || calls(pipeline().layer().layer(Echo))),
+    case("one of 100,000 keys, lookup", 300, 0, lookup),
+    case("pipeline, one of many", 900, 0, || calls(keyed_pipeline())),
     case("pipeline, pending once", 925, 0, || {
         calls_pending_once(pipeline().layer().layer(Later))
     }),
@@ -94,6 +98,31 @@ const CASES: &[Case] = &[
         calls(pipeline.layer().layer(Echo))
     }),
 ];
+
+/// Looks up one of 100,000 keys, and no call.
+fn lookup() -> Box<dyn FnMut()> {
+    let breakers = KeyedCircuitBreaker::new(Settings::default(), 100_000).expect("valid");
+    for key in 0..100_000 {
+        // Those that nobody calls would go again.
+        let breaker = breakers.get(&format!("tenant-{key}"));
+        breaker.admit().expect("closed").settle(Outcome::Success);
+    }
+    assert_eq!(breakers.key_count(), 100_000);
+    Box::new(move || {
+        black_box(breakers.get(black_box("tenant-54321")));
+    })
+}
+
+fn keyed_pipeline() -> impl Service<u32, Response = u32, Error = Failed> {
+    let keyed = Registry::new().keyed("cost", |builder| {
+        builder.fallback(answer as fn(&Fault<Failed>) -> u32)
+    });
+    keyed.expect("valid").layer(key).layer(Echo)
+}
+
+fn key(request: &u32) -> Cow<'_, str> {
+    Cow::Borrowed(if *request == 1 { "one" } else { "other" })
+}
 
 const fn case(
     name: &'static str,
@@ -127,9 +156,13 @@ type WithFallback = FallbackLayer<Respond<fn(&Fault<Failed>) -> u32>>;
 
 fn pipeline() -> Pipeline<ErrorsAsFailures, WithFallback> {
     Pipeline::builder("cost")
-        .fallback((|fault| u32::from(fault.rejection().is_some())) as fn(&Fault<Failed>) -> u32)
+        .fallback(answer as fn(&Fault<Failed>) -> u32)
         .build()
         .expect("valid")
+}
+
+fn answer(fault: &Fault<Failed>) -> u32 {
+    u32::from(fault.rejection().is_some())
 }
 
 /// An error of the size of a boxed one, which would cost an allocation for each rejection.

@@ -2,10 +2,7 @@
 
 use std::{fmt, future::Future, sync::Arc};
 
-use super::{
-    Settings,
-    permits::{Permits, Refused},
-};
+use super::{Settings, permits::Permits};
 use crate::{
     clock::Now,
     event::{Event, Scope},
@@ -132,27 +129,14 @@ impl Bulkhead {
         &self.shared.permits
     }
 
-    pub(super) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared)
-    }
-
     /// Takes a permit. All rejections of bulkheads without a queue are made here.
     #[inline]
-    pub(super) fn take(&self) -> Result<Permit, Refusal> {
+    pub(super) fn take(&self) -> Result<Permit, Rejection> {
         match self.shared.permits.try_acquire() {
-            Ok(()) => Ok(Permit::counted()),
-            Err(Refused::Full) => Err(Refusal::Rejected(full(&self.shared.scope))),
-            Err(Refused::Retired) => Err(Refusal::Retired),
+            true => Ok(Permit::counted()),
+            false => Err(full(&self.shared.scope)),
         }
     }
-}
-
-/// How a bulkhead does not admit.
-pub(super) enum Refusal {
-    Rejected(Rejection),
-    /// It was evicted from the map of a [`KeyedBulkhead`](super::KeyedBulkhead), which has to look
-    /// again.
-    Retired,
 }
 
 #[cold]
@@ -171,10 +155,7 @@ impl Policy for Bulkhead {
 
     #[inline]
     fn admit(&self, _: &Now<'_>) -> Result<Permit, Rejection> {
-        self.take().map_err(|refusal| match refusal {
-            Refusal::Rejected(rejection) => rejection,
-            Refusal::Retired => unreachable!("a map keeps the handles that it may retire"),
-        })
+        self.take()
     }
 
     #[inline]

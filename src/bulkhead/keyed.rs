@@ -1,23 +1,15 @@
 //! One bulkhead for each key.
 
-use std::{
-    fmt,
-    hash::Hash,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering::Relaxed},
-    },
-};
+use std::{fmt, hash::Hash, sync::Arc};
 
-use papaya::HashMap;
-
-use super::{Bulkhead, KeyedLayer, Settings, handle::Refusal, permits::Kept};
+use super::{Bulkhead, KeyedLayer, Settings};
 use crate::{
-    clock::Now,
+    clock::{Now, Tick},
     event::Scope,
     gate::{Flight, Host},
+    keyed::{Instance, KeyedMap, Maker, Sweep},
     rejection::Rejection,
-    settings::{self, SettingsError},
+    settings::SettingsError,
 };
 
 /// A bulkhead for each key, made when its first call comes.
@@ -30,13 +22,12 @@ pub struct KeyedBulkhead<K> {
 struct Shared<K> {
     /// The handles in here do not get out other than within a flight, or else somebody could hold
     /// one that was evicted.
-    bulkheads: HashMap<K, Bulkhead>,
-    overflow: Bulkhead,
+    bulkheads: KeyedMap<K, Bulkhead>,
+    maker: BulkheadMaker,
+}
+
+struct BulkheadMaker {
     limit: u32,
-    max_keys: u32,
-    /// How many keys without a limit of their own are in the map or are about to be. Relaxed: it is
-    /// a count and guards nothing.
-    evictable: AtomicU32,
     scope: Scope,
 }
 
@@ -76,14 +67,15 @@ impl<K: Hash + Eq + Clone> KeyedBulkhead<K> {
     ///
     /// As for [`new`](Self::new).
     pub fn scoped(settings: Settings, max_keys: u32, scope: Scope) -> Result<Self, SettingsError> {
+        let overflow = Bulkhead::scoped(settings, scope.clone())?;
         Ok(Self {
             shared: Arc::new(Shared {
-                bulkheads: HashMap::new(),
-                overflow: Bulkhead::scoped(settings, scope.clone())?,
-                limit: settings.limit,
-                max_keys: settings::within("max_keys", max_keys, 1..=u32::MAX)?,
-                evictable: AtomicU32::new(0),
-                scope,
+                // Nothing but the calls in flight would be lost, so only want of room is a reason to evict.
+                bulkheads: KeyedMap::new(max_keys, Sweep::WhenFull, overflow)?,
+                maker: BulkheadMaker {
+                    limit: settings.limit,
+                    scope,
+                },
             }),
         })
     }
@@ -111,45 +103,32 @@ impl<K: Hash + Eq + Clone> KeyedBulkhead<K> {
             })
     }
 
+    #[inline]
     pub(super) fn depart(&self, key: &K) -> Result<Flight<Bulkhead>, Rejection> {
-        loop {
-            let bulkhead = self.find(key).unwrap_or_else(|| self.create(key));
-            match bulkhead.take() {
-                Ok(permit) => return Ok(Flight::with_permit(bulkhead, permit)),
-                Err(Refusal::Rejected(rejection)) => return Err(rejection),
-                // Whoever evicts it may have been held up before the removal; nobody waits for that.
-                Err(Refusal::Retired) => self.remove(key, &bulkhead),
-            }
-        }
+        let Shared { bulkheads, maker } = &*self.shared;
+        let bulkhead = bulkheads.find_or_make(key, maker);
+        let permit = bulkhead.take()?;
+        Ok(Flight::with_permit(bulkhead.clone(), permit))
     }
 
     /// Gives a key a limit of its own. The key is kept from then on, and does not count as one of
     /// the most keys there may be.
     pub fn set_limit(&self, key: &K, limit: u32) {
-        let bulkhead = loop {
-            let bulkhead = self.find(key).unwrap_or_else(|| self.create_kept(key));
-            match bulkhead.permits().keep() {
-                Kept::Now => {
-                    self.shared.evictable.fetch_sub(1, Relaxed);
-                    break bulkhead;
-                }
-                Kept::Already => break bulkhead,
-                Kept::TooLate => self.remove(key, &bulkhead),
-            }
-        };
-        bulkhead.set_limit(limit);
+        let Shared { bulkheads, maker } = &*self.shared;
+        bulkheads.find_or_make_kept(key, maker).set_limit(limit);
     }
 
     /// Returns how full the bulkhead of a key is, or none if there is none at the moment.
     #[must_use]
     pub fn get(&self, key: &K) -> Option<Usage> {
-        self.find(key).map(|bulkhead| Usage::of(&bulkhead))
+        let bulkhead = self.shared.bulkheads.find(key);
+        bulkhead.map(|bulkhead| Usage::of(&bulkhead))
     }
 
     /// Returns how full the bulkhead for the calls beyond the bound on keys is.
     #[must_use]
     pub fn overflow(&self) -> Usage {
-        Usage::of(&self.shared.overflow)
+        Usage::of(self.spokesman())
     }
 
     /// Returns how many keys have a bulkhead.
@@ -161,98 +140,47 @@ impl<K: Hash + Eq + Clone> KeyedBulkhead<K> {
     /// Returns all keys and how full their bulkheads are, in no order.
     #[must_use]
     pub fn usage(&self) -> Vec<(K, Usage)> {
-        let bulkheads = self.shared.bulkheads.pin();
-        bulkheads
-            .iter()
-            .map(|(key, bulkhead)| (key.clone(), Usage::of(bulkhead)))
-            .collect()
+        let mut usage = Vec::with_capacity(self.key_count());
+        self.shared
+            .bulkheads
+            .each(|key, bulkhead| usage.push((key.clone(), Usage::of(bulkhead))));
+        usage
     }
 
     /// The bulkhead that tells of rejections, of whichever key.
     pub(super) fn spokesman(&self) -> &Bulkhead {
-        &self.shared.overflow
+        self.shared.bulkheads.overflow()
+    }
+}
+
+impl<K: Clone> Maker<K, K, Bulkhead> for BulkheadMaker {
+    type Made = ();
+
+    fn now(&self) -> Tick {
+        // Whether a bulkhead is idle is no question of time.
+        Tick::ZERO
     }
 
-    fn find(&self, key: &K) -> Option<Bulkhead> {
-        self.shared.bulkheads.pin().get(key).cloned()
+    fn is_overflow(&self, _: &K) -> bool {
+        false
     }
 
-    /// Makes a bulkhead for a new key, or returns the one that all share who are too many.
-    #[cold]
-    fn create(&self, key: &K) -> Bulkhead {
-        if !self.reserve() && !self.evict() {
-            return self.shared.overflow.clone();
-        }
-        let fresh = self.fresh();
-        match self.insert(key, &fresh) {
-            Ok(()) => fresh,
-            Err(present) => {
-                self.shared.evictable.fetch_sub(1, Relaxed);
-                present
-            }
-        }
+    fn key(&self, key: &K) -> K {
+        key.clone()
     }
 
-    /// Makes a bulkhead that is never evicted, and needs no place therefore.
-    #[cold]
-    fn create_kept(&self, key: &K) -> Bulkhead {
-        let fresh = self.fresh();
-        // Before anybody else sees it, so that its `Kept::Now` frees no place.
-        let Kept::Now = fresh.permits().keep() else {
-            unreachable!("nobody else has it yet");
-        };
-        self.insert(key, &fresh)
-            .map_or_else(|present| present, |()| fresh)
+    fn make(&self, _: &K) -> (Bulkhead, ()) {
+        (Bulkhead::with_limit(self.limit, self.scope.clone()), ())
     }
 
-    fn fresh(&self) -> Bulkhead {
-        Bulkhead::with_limit(self.shared.limit, self.shared.scope.clone())
-    }
+    fn added(&self, _: &Bulkhead, (): ()) {}
 
-    /// Puts a bulkhead in the map, or returns the one that another thread has put there.
-    fn insert(&self, key: &K, fresh: &Bulkhead) -> Result<(), Bulkhead> {
-        match self
-            .shared
-            .bulkheads
-            .pin()
-            .try_insert(key.clone(), fresh.clone())
-        {
-            Ok(_) => Ok(()),
-            Err(occupied) => Err(occupied.current.clone()),
-        }
-    }
+    fn removed(&self, _: &Bulkhead) {}
+}
 
-    /// Takes a place for one more key, if there is one.
-    fn reserve(&self) -> bool {
-        self.shared
-            .evictable
-            .fetch_update(Relaxed, Relaxed, |keys| {
-                (keys < self.shared.max_keys).then(|| keys + 1)
-            })
-            .is_ok()
-    }
-
-    /// Removes an idle key, whose place is the caller's then.
-    ///
-    /// Any of them: an idle bulkhead has nothing to lose, and to find the one that was used least
-    /// would cost each call a time stamp.
-    fn evict(&self) -> bool {
-        let bulkheads = self.shared.bulkheads.pin();
-        let idle = bulkheads
-            .iter()
-            .find(|(_, bulkhead)| bulkhead.permits().retire());
-        let Some((key, bulkhead)) = idle else {
-            return false;
-        };
-        self.remove(key, bulkhead);
-        true
-    }
-
-    /// Removes this very bulkhead: by now there may be another one with its key.
-    fn remove(&self, key: &K, retired: &Bulkhead) {
-        let bulkheads = self.shared.bulkheads.pin();
-        // An error says that somebody else has removed it.
-        let _ = bulkheads.remove_if(key, |_, present| present.is(retired));
+impl Instance for Bulkhead {
+    fn is_at_rest(&self, _: Tick) -> bool {
+        self.permits().is_idle()
     }
 }
 
@@ -267,51 +195,8 @@ impl<K> Clone for KeyedBulkhead<K> {
 impl<K> fmt::Debug for KeyedBulkhead<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyedBulkhead")
-            .field("limit", &self.shared.limit)
-            .field("max_keys", &self.shared.max_keys)
-            .field("evictable", &self.shared.evictable)
-            .field("overflow", &self.shared.overflow)
+            .field("limit", &self.shared.maker.limit)
+            .field("overflow", self.shared.bulkheads.overflow())
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(all(test, not(portcullis_loom)))]
-mod tests {
-    use super::*;
-
-    fn keyed() -> KeyedBulkhead<&'static str> {
-        KeyedBulkhead::new(Settings::default().limit(1), 10).unwrap()
-    }
-
-    #[test]
-    fn a_call_that_finds_an_evicted_bulkhead_makes_a_new_one() {
-        let keyed = keyed();
-        // Evicted, but held up before the removal.
-        assert!(keyed.create(&"key").permits().retire());
-        let flight = keyed.admit(&"key").unwrap();
-        assert_eq!(keyed.get(&"key").unwrap().in_flight, 1);
-        drop(flight);
-        assert!(keyed.find(&"key").unwrap().permits().retire());
-        keyed.set_limit(&"key", 7);
-        assert_eq!(keyed.get(&"key").unwrap().limit, 7);
-    }
-
-    #[test]
-    fn a_late_removal_spares_the_successor() {
-        let keyed = keyed();
-        let evicted = keyed.create(&"key");
-        assert!(evicted.permits().retire());
-        let _flight = keyed.admit(&"key").unwrap();
-        keyed.remove(&"key", &evicted);
-        assert_eq!(keyed.get(&"key").unwrap().in_flight, 1);
-        assert!(keyed.admit(&"key").is_err());
-    }
-
-    #[test]
-    fn two_who_make_one_key_get_one_bulkhead_and_one_place() {
-        let keyed = keyed();
-        let (first, second) = (keyed.create(&"key"), keyed.create(&"key"));
-        assert!(first.is(&second));
-        assert_eq!(keyed.shared.evictable.load(Relaxed), 1);
     }
 }

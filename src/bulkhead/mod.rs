@@ -102,11 +102,11 @@
 //! # Keys
 //!
 //! The number of keys is bounded. Where one more would be too many, an idle key, with nothing in
-//! flight, is evicted, which loses nothing since its bulkhead would be made anew as it was; this
-//! costs a pass over the keys up to the first idle one. If none is idle, the call goes to one
-//! *overflow* bulkhead with the limit of a single key, which all such calls share. A key that gets a
-//! bulkhead of its own later may have calls in both for a while: it never has more than the two
-//! limits together.
+//! flight, is evicted, which loses nothing since its bulkhead would be made anew as it was. Of the keys a
+//! few are looked at each time, those first that have not been used for long. If none of these is idle,
+//! the call goes to one *overflow* bulkhead with the limit of a single key, which all such calls share.
+//! A key that gets a bulkhead of its own later may have calls in both for a while: it never has more than
+//! the two limits together.
 //!
 //! Keys with a limit of their own ([`KeyedBulkhead::set_limit`]) are never evicted and do not count
 //! towards the bound, so that settings are neither lost nor refused.

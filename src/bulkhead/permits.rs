@@ -1,6 +1,6 @@
 //! The counter of a bulkhead.
 //!
-//! One word holds the calls in flight and the flags that change who may take a permit, so that each
+//! One word holds the calls in flight and the flag that changes who may take a permit, so that each
 //! decision is one compare-exchange. Hystrix increments first and takes it back when that was too
 //! much, and meanwhile refuses others to whom a permit was due; tokio's semaphore takes a lock for
 //! each release. Here a call that does not wait costs one atomic write on its way in and one on its
@@ -15,47 +15,23 @@ use crate::sync::{
 
 /// Calls are waiting: all permits go to them, and newcomers have to queue up too.
 const WAITERS: u64 = 1 << 32;
-/// The bulkhead was evicted from its map and admits nobody any more.
-const RETIRED: u64 = 1 << 33;
-/// The bulkhead is not to be evicted.
-const KEPT: u64 = 1 << 34;
 
 /// How many calls are in flight, and how many may be.
 ///
 /// # Ordering
 ///
 /// What a call did before it ended happens before what the call that gets its permit does: to take
-/// permits, or to see that none is taken, is `Acquire`, to give one back is `Release`. Everything else is `Relaxed`: the flags
-/// guard no data, and whoever sees `WAITERS` takes the queue's lock before it looks at a waiter. The
-/// word is written by read-modify-writes only, so that no release is overwritten and each sees the
-/// flags as they are.
+/// permits, or to see that none is taken, is `Acquire`, to give one back is `Release`. Everything else
+/// is `Relaxed`: the flag guards no data, and whoever sees `WAITERS` takes the queue's lock before it
+/// looks at a waiter. The word is written by read-modify-writes only, so that no release is overwritten
+/// and each sees the flag as it is.
 ///
 /// The limit lies beside the word and not in it, in the same cache line. An attempt that overlaps
-/// with a change of the limit counts as made before the change.
+/// with a change of the limit counts as made before the change. The limit is written in `Release`, so that
+/// whoever was refused and then reads it in `Acquire` knows all that came before the limit that refused.
 pub(super) struct Permits {
     word: AtomicU64,
     limit: AtomicU32,
-}
-
-/// Why there is no permit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refused {
-    /// All are taken, or promised to waiting calls.
-    Full,
-    /// There never will be one again.
-    Retired,
-}
-
-/// What became of the wish to keep a bulkhead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub(super) enum Kept {
-    /// It is kept from now on.
-    Now,
-    /// It was kept before.
-    Already,
-    /// It is evicted.
-    TooLate,
 }
 
 impl Permits {
@@ -76,27 +52,22 @@ impl Permits {
     }
 
     pub(super) fn limit(&self) -> u32 {
-        self.limit.load(Relaxed)
+        self.limit.load(Acquire)
     }
 
     /// Sets the limit and returns the one before.
     pub(super) fn set_limit(&self, limit: u32) -> u32 {
-        self.limit.swap(limit, Relaxed)
+        self.limit.swap(limit, Release)
     }
 
-    /// Takes a permit for a newcomer.
+    /// Takes a permit for a newcomer, unless all are taken, or promised to waiting calls.
     #[inline]
-    pub(super) fn try_acquire(&self) -> Result<(), Refused> {
+    pub(super) fn try_acquire(&self) -> bool {
         self.word
             .fetch_update(Acquire, Relaxed, |word| {
-                let free = word & (WAITERS | RETIRED) == 0 && self.has_room(word);
-                free.then(|| word + 1)
+                (word & WAITERS == 0 && self.has_room(word)).then(|| word + 1)
             })
-            .map(drop)
-            .map_err(|word| match word & RETIRED {
-                0 => Refused::Full,
-                _ => Refused::Retired,
-            })
+            .is_ok()
     }
 
     /// Gives a permit back and returns whether there are waiters to be let in now.
@@ -147,28 +118,14 @@ impl Permits {
         self.word.fetch_and(!WAITERS, Relaxed);
     }
 
-    /// Refuses everybody from now on, if nothing is in flight and the bulkhead need not be kept.
-    pub(super) fn retire(&self) -> bool {
-        self.word
-            .compare_exchange(0, RETIRED, Relaxed, Relaxed)
-            .is_ok()
-    }
-
-    /// Protects the bulkhead from being retired.
-    pub(super) fn keep(&self) -> Kept {
-        let before = self.word.fetch_update(Relaxed, Relaxed, |word| {
-            (word & RETIRED == 0).then_some(word | KEPT)
-        });
-        match before {
-            Ok(word) if word & KEPT == 0 => Kept::Now,
-            Ok(_) => Kept::Already,
-            Err(_) => Kept::TooLate,
-        }
+    /// Returns whether there is a permit, for somebody who waits at least.
+    pub(super) fn is_any_left(&self) -> bool {
+        self.has_room(self.word.load(Relaxed))
     }
 
     #[inline]
     fn has_room(&self, word: u64) -> bool {
-        in_flight(word) < self.limit()
+        in_flight(word) < self.limit.load(Relaxed)
     }
 }
 

@@ -11,21 +11,22 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    Order, QueueSettings,
-    permits::{Permits, Refused},
-};
+use super::{Order, QueueSettings, permits::Permits};
 use crate::{
     clock::nanos,
-    sync::{AtomicU32, AtomicU64, Mutex, Ordering::Relaxed},
+    sync::{
+        AtomicU32, AtomicU64, Mutex,
+        Ordering::{Acquire, Relaxed, Release},
+    },
 };
 
 /// Permits, and the calls that wait for them.
 ///
 /// # Ordering
 ///
-/// Length and longest wait are `Relaxed`, and written under the line's lock only. An attempt to join that overlaps
-/// with a change of them counts as made before the change.
+/// Length and longest wait are written under the line's lock only, and the latter is `Relaxed`. The length goes with
+/// the limit: one may grow when the other is cut, and no call must meet the smaller one of both. So the one that
+/// grows is written first, and both are written in `Release` and read in `Acquire` by who asks for the second.
 pub(super) struct WaitQueue {
     permits: Permits,
     line: Mutex<Line>,
@@ -84,7 +85,7 @@ impl WaitQueue {
         let mut line = self.line.lock();
         let before = self.settings_of(&line);
         line.order = queue.order;
-        self.length.store(queue.length, Relaxed);
+        self.length.store(queue.length, Release);
         self.longest_wait_ns
             .store(nanos(queue.longest_wait), Relaxed);
         before
@@ -100,7 +101,7 @@ impl WaitQueue {
 
     /// Takes a permit for a newcomer, who does not wait.
     #[inline]
-    pub(super) fn try_acquire(&self) -> Result<(), Refused> {
+    pub(super) fn try_acquire(&self) -> bool {
         self.permits.try_acquire()
     }
 
@@ -112,26 +113,36 @@ impl WaitQueue {
         }
     }
 
-    /// Draws a number, or none if the line is full.
+    /// Draws a number for a call that was refused a permit, or none if the line is full.
     ///
     /// If a permit has become free, it is taken, and it is that number's turn.
     #[cold]
     pub(super) fn join(&self) -> Option<Number> {
-        let length = self.length.load(Relaxed);
-        if length == 0 {
-            return None;
+        // For its ordering: the length is then at least as new as the limit that the call has met.
+        self.permits.limit();
+        loop {
+            let length = self.length.load(Acquire);
+            if length == 0 {
+                // The limit may have grown before the line was closed.
+                let is_in = self.try_acquire();
+                return is_in.then(|| self.line.lock().draw());
+            }
+            let mut line = self.line.lock();
+            if line.waiters.is_empty() && self.permits.acquire_or_wait() {
+                return Some(line.draw());
+            }
+            if line.waiters.len() < length as usize {
+                let number = line.draw();
+                line.waiters.insert(number, None);
+                return Some(number);
+            }
+            if !self.permits.is_any_left() {
+                return None;
+            }
+            // The limit has grown, and those who wait are about to be let in.
+            drop(line);
+            self.serve();
         }
-        let mut line = self.line.lock();
-        let is_granted = line.waiters.is_empty() && self.permits.acquire_or_wait();
-        if !is_granted && line.waiters.len() >= length as usize {
-            return None;
-        }
-        let number = line.next;
-        line.next += 1;
-        if !is_granted {
-            line.waiters.insert(number, None);
-        }
-        Some(number)
     }
 
     /// Asks whether it is that number's turn: then the caller has a permit.
@@ -186,6 +197,13 @@ impl WaitQueue {
             Order::Lifo => line.waiters.pop_last(),
         };
         served.map(|(_, waker)| waker)
+    }
+}
+
+impl Line {
+    fn draw(&mut self) -> Number {
+        self.next += 1;
+        self.next
     }
 }
 

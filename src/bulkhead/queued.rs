@@ -148,14 +148,27 @@ impl QueuedBulkhead {
     /// Sets the limit for the calls to come. Growth lets waiting calls in at once; after a cut there
     /// may be more calls in flight than the limit for a while, and those who wait go on waiting.
     pub fn set_limit(&self, limit: u32) {
-        let from = self.exchange_limit(limit);
+        let from = self.shared.queue.permits().set_limit(limit);
         self.limit_changed(from, limit);
     }
 
-    /// Sets the limit and returns the one before. To be followed by [`limit_changed`](Self::limit_changed),
-    /// under no lock.
-    pub(crate) fn exchange_limit(&self, limit: u32) -> u32 {
-        self.shared.queue.permits().set_limit(limit)
+    /// Sets limit and queue, which was checked, and returns those before. A new limit is to be followed by
+    /// [`limit_changed`](Self::limit_changed), under no lock.
+    ///
+    /// What grows does so first; see [`WaitQueue`].
+    pub(crate) fn exchange(
+        &self,
+        limit: Option<u32>,
+        queue: Option<QueueSettings>,
+    ) -> (Option<u32>, Option<QueueSettings>) {
+        let set_limit = || limit.map(|limit| self.shared.queue.permits().set_limit(limit));
+        let set_queue = || queue.map(|queue| self.shared.queue.exchange(queue));
+        if limit.is_some_and(|limit| limit < self.limit()) {
+            let queue = set_queue();
+            (set_limit(), queue)
+        } else {
+            (set_limit(), set_queue())
+        }
     }
 
     /// Lets in whom a new limit admits, and tells observers of it.
@@ -172,14 +185,9 @@ impl QueuedBulkhead {
     /// A setting that is out of its range; then nothing has changed.
     pub fn set_queue(&self, queue: QueueSettings) -> Result<(), SettingsError> {
         queue.check()?;
-        let applied = QueueSettings::applied(&self.exchange_queue(queue), &queue);
+        let applied = QueueSettings::applied(&self.shared.queue.exchange(queue), &queue);
         tell_settings(&self.shared.scope, &applied);
         Ok(())
-    }
-
-    /// Sets the queue, which was checked, and returns the one before. Nobody is told.
-    pub(crate) fn exchange_queue(&self, queue: QueueSettings) -> QueueSettings {
-        self.shared.queue.exchange(queue)
     }
 
     /// Returns the settings of the queue.
@@ -238,8 +246,8 @@ impl Policy for QueuedBulkhead {
     #[inline(always)]
     fn admit(&self, _: &Now<'_>) -> Result<Permit, Rejection> {
         match self.shared.queue.try_acquire() {
-            Ok(()) => Ok(Permit::counted()),
-            Err(_) => Err(self.full()),
+            true => Ok(Permit::counted()),
+            false => Err(self.full()),
         }
     }
 

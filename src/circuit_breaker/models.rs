@@ -434,6 +434,56 @@ fn two_probes_decide_once() {
     });
 }
 
+/// The old rules would not trip; whoever concludes so must not keep others from asking the new ones.
+fn the_next_call_goes_by_new_rules(outcome: Outcome) {
+    explore(move || {
+        let model = Model::new(settings().minimum_calls(3));
+        model.call(Outcome::Failure, 0);
+        model.call(Outcome::Success, 0);
+        let racing = model.admit(0).unwrap();
+        let calling = model.spawn(move |model| model.settle(racing, outcome, 0));
+        let changing = model.spawn(|model| {
+            let strict = settings().failure_rate(0.2).minimum_calls(3);
+            model.breaker.apply(&strict).unwrap();
+        });
+        calling.join().unwrap();
+        changing.join().unwrap();
+        model.call(Outcome::Success, 0);
+        assert_eq!(model.breaker.state(), State::Open);
+        assert_eq!(model.openings(), 1);
+    });
+}
+
+#[test]
+fn new_rules_and_a_good_call_do_not_pass_each_other_by() {
+    the_next_call_goes_by_new_rules(Outcome::Success);
+}
+
+#[test]
+fn new_rules_and_a_bad_call_do_not_pass_each_other_by() {
+    the_next_call_goes_by_new_rules(Outcome::Failure);
+}
+
+/// Mode and threshold are not in the one value that is replaced.
+#[test]
+fn of_two_changes_one_is_in_force_as_a_whole() {
+    explore(|| {
+        let model = Model::new(settings());
+        let change = |mode, seconds| {
+            let settings = settings().mode(mode).slow_calls(SECOND * seconds, 0.5);
+            model.spawn(move |model| drop(model.breaker.apply(&settings).unwrap()))
+        };
+        let threads = [change(Mode::DryRun, 1), change(Mode::ForcedClosed, 3)];
+        let _ = threads.map(|thread| thread.join().unwrap());
+
+        let now = Now::at(Tick::ZERO + 2 * SECOND);
+        let completion = Completion::new(Outcome::Success, Some(Tick::ZERO), &now);
+        model.breaker.settle(model.admit(0).unwrap(), &completion);
+        let is_slow = model.breaker.counts().lifetime.slow == 1;
+        assert_eq!(is_slow, model.breaker.mode() == Mode::DryRun);
+    });
+}
+
 #[test]
 fn a_rate_that_never_was_does_not_trip() {
     explore(|| {

@@ -51,12 +51,14 @@ impl Control {
         let breaker = breaker.change(&told.circuit_breaker)?;
         let mut after = told.clone();
         breaker.keep(&mut after.circuit_breaker);
-        let limits = [&*settings, &after].map(|settings| settings.bulkhead_or_unlimited().limit);
-        let [limit, new_limit] = limits;
+        let limit = |settings: &Settings| settings.bulkhead_or_unlimited().limit;
+        let new_limit = Some(limit(&after)).filter(|new| *new != limit(&settings));
+        let new_queue = Some(queue).filter(|_| settings.queue != after.queue);
+        let (old_limit, old_queue) = bulkhead.exchange(new_limit, new_queue);
         let change = Change {
             has_new_timeout: settings.timeout != after.timeout,
-            limit: (limit != new_limit).then(|| (bulkhead.exchange_limit(new_limit), new_limit)),
-            queue: (settings.queue != after.queue).then(|| (bulkhead.exchange_queue(queue), queue)),
+            limit: old_limit.zip(new_limit),
+            queue: old_queue.zip(new_queue),
             breaker,
         };
         parts.time_limit.set(after.timeout);

@@ -3,6 +3,7 @@
 mod contract;
 mod keyed;
 mod limit;
+mod live;
 mod queue;
 #[cfg(feature = "serde")]
 mod settings;
