@@ -4,7 +4,7 @@
 //! their head need no error at all: callers see the right code, on either side of the wire.
 //!
 //! ```text
-//! cargo run --features http --example tonic
+//! cargo run --example tonic
 //! ```
 
 use std::{net::SocketAddr, time::Duration};
@@ -12,7 +12,7 @@ use std::{net::SocketAddr, time::Duration};
 use portcullis::{
     bulkhead::{self, Bulkhead},
     circuit_breaker::{self, State},
-    http::{ByGrpcStatus, respond_grpc},
+    http::{ByGrpcStatus, ExchangeBody, ExchangeLayer, WholeExchange, respond_grpc},
     pipeline::{Builder, Control, Pipeline},
     rejection::BoxError,
 };
@@ -50,7 +50,8 @@ async fn start_server(room: &Bulkhead) -> Result<SocketAddr, BoxError> {
     Ok(address)
 }
 
-type Guarded = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, transport::Error>;
+type Guarded =
+    BoxCloneSyncService<http::Request<Body>, http::Response<ExchangeBody<Body>>, transport::Error>;
 
 /// Returns a client, and what steers the pipeline that all its calls go through.
 fn guarded(
@@ -59,11 +60,13 @@ fn guarded(
 ) -> Result<(HealthClient<Guarded>, Control), BoxError> {
     let channel = Endpoint::from_shared(format!("http://{server}"))?.connect_lazy();
     let pipeline = settings(Pipeline::builder("health"))
-        .classify(ByGrpcStatus::new())
+        // Most statuses come last, in trailers, and calls end with them.
+        .classify(WholeExchange::grpc(ByGrpcStatus::new()))
         .reject_with(respond_grpc)
         .build()?;
     let guarded = ServiceBuilder::new()
         .layer(pipeline.layer())
+        .layer(ExchangeLayer::new())
         .service(channel);
     let client = HealthClient::new(BoxCloneSyncService::new(guarded));
     Ok((client, pipeline.control().clone()))

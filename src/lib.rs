@@ -9,6 +9,8 @@
 //! * [`timeout`]: ends calls that take too long.
 //! * [`fallback`]: answers in place of a failure.
 //!
+//! A [`registry`] names pipelines, makes them by key, and gives them new settings while calls run.
+//!
 //! They are made of a [`gate`], which asks a [`Policy`](gate::Policy), calls, classifies the
 //! [`outcome`] and settles; a policy of yours is made the same way. What they say no with is a
 //! [`Rejection`](rejection::Rejection); what happened lately is in a [`window`]; observers are told by

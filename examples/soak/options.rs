@@ -7,10 +7,10 @@ use portcullis::rejection::BoxError;
 pub(crate) const HELP: &str = "\
 Many calls over loopback, with everything going wrong that can.
 
-    cargo run --release --features reqwest --example soak -- [flags]
+    cargo run --release --example soak -- [flags]
 
     --calls N     how many calls, 1000 to 100000000 (default 20000)
-    --callers N   how many at once, 1 to 5000 (default 500)
+    --callers N   how many at once, 1 to 5000 (default 300)
     --seed N      which faults whom meet (default 1)
     --help        print this";
 
@@ -26,7 +26,7 @@ impl Options {
     pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, BoxError> {
         let mut options = Self {
             calls: 20_000,
-            callers: 500,
+            callers: 300,
             seed: 1,
             help: false,
         };

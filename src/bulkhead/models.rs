@@ -256,3 +256,88 @@ fn a_cut_during_a_release_loses_no_waiter() {
         assert!(admit(&bulkhead).is_none());
     });
 }
+
+/// Admits a call, or has it wait until somebody who is there anyway lets it in.
+fn admit_or_wait(bulkhead: &QueuedBulkhead) -> Option<Call> {
+    match admit(bulkhead) {
+        Some(_) => None,
+        None => Some(Call::join(bulkhead)),
+    }
+}
+
+/// A place in the queue and one more permit are exchanged for each other.
+fn a_change_refuses_nobody(before: (u32, u32), after: (u32, u32)) {
+    model(move || {
+        let queue = |length| QueueSettings::default().length(length);
+        let settings = Settings::default().limit(before.0);
+        let bulkhead = QueuedBulkhead::new(settings, queue(before.1)).expect("valid settings");
+        let running = admit(&bulkhead).expect("a permit");
+        let change = spawn(&bulkhead, move |bulkhead| {
+            bulkhead.exchange(Some(after.0), Some(queue(after.1)));
+            bulkhead.limit_changed(before.0, after.0);
+        });
+        let newcomer = spawn(&bulkhead, admit_or_wait);
+        change.join().expect("no panic");
+        let newcomer = newcomer.join().expect("it was neither refused nor lost");
+        bulkhead.withdraw(running);
+        if let Some(call) = newcomer {
+            drop(call.arrive());
+        } else {
+            bulkhead.withdraw(Permit::counted());
+        }
+        assert_eq!(bulkhead.in_flight(), 0);
+    });
+}
+
+#[test]
+fn a_place_that_becomes_a_permit_refuses_nobody() {
+    a_change_refuses_nobody((1, 1), (2, 0));
+}
+
+#[test]
+fn a_permit_that_becomes_a_place_refuses_nobody() {
+    a_change_refuses_nobody((2, 0), (1, 1));
+}
+
+/// One waits already and is let in by the change, so that the shorter queue has room.
+#[test]
+fn a_shorter_queue_behind_a_higher_limit_refuses_nobody() {
+    model(|| {
+        let queue = |length| QueueSettings::default().length(length);
+        let bulkhead = QueuedBulkhead::new(Settings::default().limit(1), queue(2)).expect("valid");
+        let running = admit(&bulkhead).expect("a permit");
+        let waiting = Call::join(&bulkhead);
+        let change = spawn(&bulkhead, move |bulkhead| {
+            bulkhead.exchange(Some(2), Some(queue(1)));
+            bulkhead.limit_changed(1, 2);
+        });
+        let newcomer = spawn(&bulkhead, Call::join);
+        change.join().expect("no panic");
+        let newcomer = newcomer.join().expect("it was not refused");
+        drop(waiting.arrive());
+        bulkhead.withdraw(running);
+        drop(newcomer.arrive());
+        assert_eq!(bulkhead.in_flight(), 0);
+    });
+}
+
+/// The same where the queue is no more.
+#[test]
+fn a_queue_that_goes_behind_a_higher_limit_refuses_nobody() {
+    model(|| {
+        let bulkhead = bulkhead(1);
+        let running = admit(&bulkhead).expect("a permit");
+        let waiting = Call::join(&bulkhead);
+        let change = spawn(&bulkhead, move |bulkhead| {
+            bulkhead.exchange(Some(3), Some(QueueSettings::default().length(0)));
+            bulkhead.limit_changed(1, 3);
+        });
+        let newcomer = spawn(&bulkhead, Call::join);
+        change.join().expect("no panic");
+        let newcomer = newcomer.join().expect("it was not refused");
+        drop(waiting.arrive());
+        drop(newcomer.arrive());
+        bulkhead.withdraw(running);
+        assert_eq!(bulkhead.in_flight(), 0);
+    });
+}

@@ -148,14 +148,19 @@ impl QueuedBulkhead {
     /// Sets the limit for the calls to come. Growth lets waiting calls in at once; after a cut there
     /// may be more calls in flight than the limit for a while, and those who wait go on waiting.
     pub fn set_limit(&self, limit: u32) {
-        let from = self.exchange_limit(limit);
+        let from = self.shared.queue.permits().set_limit(limit);
         self.limit_changed(from, limit);
     }
 
-    /// Sets the limit and returns the one before. To be followed by [`limit_changed`](Self::limit_changed),
-    /// under no lock.
-    pub(crate) fn exchange_limit(&self, limit: u32) -> u32 {
-        self.shared.queue.permits().set_limit(limit)
+    /// Sets the limit and the queue, which was checked, where there are new ones, in one step, so that no call meets
+    /// the smaller one of both; returns those before. A new limit is to be followed by
+    /// [`limit_changed`](Self::limit_changed), under no lock.
+    pub(crate) fn exchange(
+        &self,
+        limit: Option<u32>,
+        queue: Option<QueueSettings>,
+    ) -> (u32, QueueSettings) {
+        self.shared.queue.exchange(limit, queue)
     }
 
     /// Lets in whom a new limit admits, and tells observers of it.
@@ -172,14 +177,10 @@ impl QueuedBulkhead {
     /// A setting that is out of its range; then nothing has changed.
     pub fn set_queue(&self, queue: QueueSettings) -> Result<(), SettingsError> {
         queue.check()?;
-        let applied = QueueSettings::applied(&self.exchange_queue(queue), &queue);
+        let (_, before) = self.exchange(None, Some(queue));
+        let applied = QueueSettings::applied(&before, &queue);
         tell_settings(&self.shared.scope, &applied);
         Ok(())
-    }
-
-    /// Sets the queue, which was checked, and returns the one before. Nobody is told.
-    pub(crate) fn exchange_queue(&self, queue: QueueSettings) -> QueueSettings {
-        self.shared.queue.exchange(queue)
     }
 
     /// Returns the settings of the queue.

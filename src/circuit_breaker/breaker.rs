@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
     Settings,
-    checked::{Change, tell_mode},
+    checked::{Change, Checked, tell_mode},
     live::Live,
     record::Record,
     state::{CircuitPermit, Role, Word},
@@ -26,7 +26,7 @@ use crate::{
 /// See the [module docs](super).
 #[derive(Clone)]
 pub struct CircuitBreaker {
-    circuit: Arc<Circuit>,
+    pub(super) circuit: Arc<Circuit>,
 }
 
 /// **Ordering.** The word is exchanged in `AcqRel` and read in `Acquire`: whoever sees a generation sees
@@ -78,7 +78,16 @@ impl CircuitBreaker {
         reason = "settings are made to be given away"
     )]
     pub fn scoped(settings: Settings, scope: Scope) -> Result<Self, SettingsError> {
-        Self::over(Record::new(&settings)?, &settings, scope)
+        Self::alike(&settings, Arc::new(settings.checked()?), scope)
+    }
+
+    /// Creates a circuit in one block with others that have the same settings.
+    pub(super) fn alike(
+        settings: &Settings,
+        checked: Arc<Checked>,
+        scope: Scope,
+    ) -> Result<Self, SettingsError> {
+        Ok(Self::over(Record::new(settings)?, checked, scope))
     }
 
     /// Creates a circuit that counts where others look too.
@@ -87,7 +96,8 @@ impl CircuitBreaker {
         scope: Scope,
         counts: Arc<Counts>,
     ) -> Result<Self, SettingsError> {
-        Self::over(Record::shared(settings, counts)?, settings, scope)
+        let record = Record::shared(settings, counts)?;
+        Ok(Self::over(record, Arc::new(settings.checked()?), scope))
     }
 
     /// Settles a call that counts at `cursor`, which was found before.
@@ -118,9 +128,9 @@ impl CircuitBreaker {
         }
     }
 
-    fn over(record: Record, settings: &Settings, scope: Scope) -> Result<Self, SettingsError> {
+    fn over(record: Record, checked: Arc<Checked>, scope: Scope) -> Self {
         let circuit = Circuit {
-            word: AtomicU64::new(Word::new(settings.mode).0),
+            word: AtomicU64::new(Word::new(checked.mode).0),
             times: Times::new(scope.clock().now()),
             record,
             streak: Streak::new(),
@@ -128,12 +138,12 @@ impl CircuitBreaker {
             times_opened: AtomicU64::new(0),
             asked_until: AtomicU64::new(0),
             ramp: AtomicU32::new(0),
-            settings: Live::new(settings.checked()?),
+            settings: Live::new(checked),
             scope,
         };
-        Ok(Self {
+        Self {
             circuit: Arc::new(circuit),
-        })
+        }
     }
 
     /// Returns a layer for this circuit alone; all services it makes share the circuit.
@@ -256,12 +266,6 @@ impl CircuitBreaker {
         self.circuit
             .word
             .store(Word::new(mode).0, Ordering::Release);
-    }
-
-    /// Returns whether the circuit is closed, and nobody has set another mode.
-    pub(crate) fn is_closed_in(&self, mode: Mode) -> bool {
-        let word = self.circuit.load();
-        word.state() == State::Closed && word.mode() == mode
     }
 
     /// Returns the state. An open circuit stays open until a call comes to probe it.

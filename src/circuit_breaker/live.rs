@@ -36,10 +36,10 @@ pub(super) struct Live {
 }
 
 impl Live {
-    pub(super) fn new(checked: Checked) -> Self {
+    pub(super) fn new(checked: Arc<Checked>) -> Self {
         Self {
             slow_ns: AtomicU64::new(checked.slow_ns),
-            checked: ArcSwap::from_pointee(checked),
+            checked: ArcSwap::new(checked),
             changing: Mutex::new(()),
         }
     }

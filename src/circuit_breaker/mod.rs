@@ -104,6 +104,29 @@
 //!   timed, if nobody else wanted its latency, and is not slow. What was counted as slow stays slow.
 //! * Failures in a row are counted while there is a rule for them; a success ends the row in any case.
 //!
+//! # Keys
+//!
+//! A [`KeyedCircuitBreaker`] has a circuit for each host, tenant or the like, without the rest of a pipeline, for
+//! tens of thousands of them (850 bytes each):
+//!
+//! ```
+//! use portcullis::{
+//!     circuit_breaker::{KeyedCircuitBreaker, Settings, State},
+//!     outcome::Outcome,
+//! };
+//!
+//! let tenants = KeyedCircuitBreaker::new(Settings::default().consecutive_failures(1), 100_000)?;
+//! tenants.get("a").admit()?.settle(Outcome::Failure);
+//! assert_eq!(tenants.get("a").state(), State::Open);
+//! assert_eq!(tenants.get("b").state(), State::Closed);
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! As keys come, circuits go of which nobody has a handle or a call, which are closed, in the mode of their
+//! settings, and remember nothing: an empty window of time, a window of calls with no bad one in it. If there
+//! are still too many, those that come share [one](KeyedCircuitBreaker::overflow). With Tower, and for all else
+//! by key, see [`registry`](crate::registry).
+//!
 //! # Source
 //!
 //! The three states are Nygard's (*Release It!*, 2007), the defaults Hystrix's. Hystrix decides twice a
@@ -113,6 +136,7 @@
 mod admission;
 mod breaker;
 mod checked;
+mod keyed;
 mod live;
 #[cfg(all(test, portcullis_loom))]
 mod models;
@@ -128,7 +152,11 @@ mod transition;
 pub(crate) use self::checked::Change;
 pub use self::{
     breaker::{CircuitBreaker, Counted},
+    keyed::KeyedCircuitBreaker,
     settings::{Settings, SlowCalls, Window},
     state::CircuitPermit,
 };
-pub use crate::event::{Cause, Mode, State};
+pub use crate::{
+    event::{Cause, Mode, State},
+    keyed::Evicted,
+};

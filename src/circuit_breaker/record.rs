@@ -337,6 +337,14 @@ impl Record {
         }
     }
 
+    /// Returns whether nothing is remembered that could count against the dependency: nothing at all in a window
+    /// of time, nothing bad in one of calls, which does not empty by itself.
+    pub(super) fn is_clean(&self, now: Tick) -> bool {
+        let last = self.judged.calls().map(Calls::last);
+        let has_bad = last.is_some_and(|last| last.failed > 0 || last.slow > 0);
+        !has_bad && self.counts.is_empty(now)
+    }
+
     pub(super) fn lifetime(&self) -> Tally {
         self.counts.lifetime()
     }

@@ -80,10 +80,10 @@ pub enum Event {
         /// How it ended.
         ending: FallbackEnding,
     },
-    /// A registry has got a pipeline.
+    /// A pipeline was registered, or made for a key, as a circuit may be.
     #[non_exhaustive]
     Added {},
-    /// A registry no longer has a pipeline; calls and handles of it go on.
+    /// A pipeline was removed or, after a while at rest, evicted, as the circuit of a key may be.
     #[non_exhaustive]
     Removed {},
 }
@@ -147,6 +147,14 @@ impl Scope {
         Self {
             name: Some(name.into()),
             ..Self::default()
+        }
+    }
+
+    /// Creates a scope with another name, and the same clock and observers.
+    pub(crate) fn renamed(&self, name: Arc<str>) -> Self {
+        Self {
+            name: Some(name),
+            ..self.clone()
         }
     }
 

@@ -52,6 +52,12 @@
 //! # }
 //! ```
 //!
+//! # Answers in parts
+//!
+//! A call ends when its future gives the answer, unless the classifier says that the answer
+//! [goes on](crate::outcome::Classify::goes_on): then the call lives in it, with the permits of all policies that
+//! [keep them](Policy::settle_later), until the answer has ended. The feature `http` makes use of it for bodies.
+//!
 //! # Errors
 //!
 //! A refused call ends with a [`Rejection`](crate::rejection::Rejection) converted into the inner

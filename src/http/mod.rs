@@ -100,18 +100,21 @@
 //!
 //! | the body | the call |
 //! |---|---|
-//! | has been read to its end, or there is nothing to read | as its head said, or with gRPC its trailers |
+//! | has been read to its end, or there is nothing to read (HEAD, 204, a tunnel) | as its head said, or with gRPC its trailers |
 //! | of gRPC ends without a status | failure: it was cut off |
 //! | breaks, or panics | failure |
 //! | keeps its reader waiting for longer than [`idle_timeout`](WholeExchange::idle_timeout) | timeout; the body ends with an error |
 //! | is dropped before its end, read or not | cancelled, unless the head was no success |
 //! | is `text/event-stream`, or the status is 101 | as its head said, and at once, unless [`streams_too`](WholeExchange::streams_too) |
 //!
-//! **It takes two halves**, a classifier in the gate and an [`ExchangeLayer`] below it. Without the layer it does not
-//! compile. **Without the classifier it does, and calls end with their heads** as if there were no layer. A policy of
-//! your own beside ours gives its permit back at the head, unless it implements
+//! **It takes two halves**, a classifier in the gate and an [`ExchangeLayer`] below it. Without the layer the stack is
+//! no service, and does not compile; only bodies that [carry](Carry) by themselves, such as axum's and reqwest's with
+//! the features of these names, need none. **Without the classifier it compiles, and calls end with their heads** as
+//! if there were no layer. A policy of your own beside ours gives its permit back at the head, unless it implements
 //! [`settle_later`](crate::gate::Policy::settle_later). A time limit of the pipeline is over when the head is there.
-//! A response that is kept and not read holds its permits for as long as it is kept.
+//! A response that is kept and not read holds its permits for as long as it is kept, and a probe of a half-open
+//! circuit is heard at the end of its body. A call that goes on takes three allocations more, and a timer once its
+//! body keeps somebody waiting.
 //!
 //! ```
 //! use bytes::Bytes;

@@ -106,13 +106,14 @@ impl Problem {
         }
     }
 
-    /// Returns after how many seconds the caller may try again, rounded up and at least one; nothing where nobody
-    /// knows.
+    /// Returns how long the caller should wait before it tries again: whole seconds, rounded up, at least one;
+    /// nothing where nobody knows.
     #[must_use]
-    pub fn retry_after(&self) -> Option<u64> {
+    pub fn retry_after(&self) -> Option<Duration> {
         let wait = self.retry_after?;
         let begun = u64::from(wait.subsec_nanos() > 0);
-        Some(wait.as_secs().saturating_add(begun).max(1))
+        let seconds = wait.as_secs().saturating_add(begun);
+        Some(Duration::from_secs(seconds.max(1)))
     }
 
     /// Returns the problem as `application/problem+json`.
@@ -133,8 +134,8 @@ impl Problem {
         let headers = response.headers_mut();
         let json = HeaderValue::from_static("application/problem+json");
         headers.insert(CONTENT_TYPE, json);
-        if let Some(seconds) = self.retry_after() {
-            headers.insert(RETRY_AFTER, seconds.into());
+        if let Some(wait) = self.retry_after() {
+            headers.insert(RETRY_AFTER, wait.as_secs().into());
         }
         response
     }
@@ -275,7 +276,7 @@ mod tests {
             Reason::BulkheadFull,
             Reason::WaitTimedOut,
         ] {
-            assert_eq!(after(reason), Some(1), "{reason:?}");
+            assert_eq!(after(reason), Some(A_MOMENT), "{reason:?}");
         }
         for reason in [
             Reason::CircuitForcedOpen,

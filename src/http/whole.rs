@@ -68,7 +68,8 @@ impl<C> WholeExchange<C> {
     }
 
     /// Sets how long a body may keep its reader waiting at a time, before it ends with an error and the call as a
-    /// timeout: from 1 ms to a year, 60 s by default, or none for no limit. Event streams have none.
+    /// timeout: from 1 ms to a year, 60 s by default, or none for no limit. Event streams have none; set
+    /// none for streams of gRPC that may be silent for longer.
     ///
     /// # Errors
     ///
@@ -141,7 +142,7 @@ where
     B: Carry,
 {
     fn classify(&self, answer: Result<&Response<B>, &Err>) -> Verdict {
-        self.classify.classify(answer)
+        self.heads().classify(answer)
     }
 
     fn goes_on(&self, response: &Response<B>) -> bool {

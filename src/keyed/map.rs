@@ -12,8 +12,8 @@ use crate::{
     sync::Mutex,
 };
 
-/// How many of the oldest instances each new key has looked at. With one that comes and eight that are looked
-/// at, of which a quarter may be gone after their second look, keys can go faster than they come.
+/// How many of the oldest instances each new key has looked at. One that may go takes two looks at most: so
+/// where more than a quarter of all may go, more go than come, and in the long run fewer are kept in vain.
 const LOOKS: usize = 8;
 
 /// Something of which there is one for each key.
@@ -112,7 +112,7 @@ impl<K: Hash + Eq + Clone, T: Instance> KeyedMap<K, T> {
         self.entries.len()
     }
 
-    /// Calls a function, which must not be somebody else's, with each key and its instance.
+    /// Visits each key and its instance, in no order.
     pub(crate) fn each(&self, mut visit: impl FnMut(&K, &T)) {
         let entries = self.entries.pin();
         entries.iter().for_each(|(key, entry)| visit(key, entry));

@@ -9,14 +9,17 @@
 //! all go that may, also below the bound, or a map would keep each key that was ever seen.
 
 mod entry;
+mod evicted;
 mod map;
 mod name;
 
 #[cfg(all(test, portcullis_loom))]
 mod models;
 
+pub use self::evicted::Evicted;
 pub(crate) use self::{
     entry::Using,
+    evicted::Ledger,
     map::{Instance, KeyedMap, Maker, Sweep},
     name::Name,
 };

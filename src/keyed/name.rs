@@ -15,6 +15,9 @@ pub(crate) struct Name {
 }
 
 impl Name {
+    /// The key of what is shared by the keys beyond the bound.
+    pub(crate) const OVERFLOW: &str = "*overflow*";
+
     /// Puts a key behind what the names of its set begin with.
     pub(crate) fn new(prefix: &str, key: &str) -> Self {
         Self {

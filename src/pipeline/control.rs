@@ -119,17 +119,16 @@ impl Control {
         }
     }
 
-    /// Returns whether nothing would be lost with the pipeline but its counts for life: no call in it, the
-    /// circuit closed, nothing in the window, and nothing set by hand.
+    /// Returns whether nothing would be lost with the pipeline but its counts for life: no call is in it, its
+    /// circuit has nothing to lose, and its limits are those of the settings.
     pub(crate) fn is_at_rest(&self, now: Tick) -> bool {
         let (breaker, bulkhead) = &self.parts.policies;
         // First, since it shows what ended calls did.
         bulkhead.is_at_rest() && {
             let settings = self.parts.settings.lock();
-            breaker.is_closed_in(settings.circuit_breaker.mode)
-                && bulkhead.limit() == settings.bulkhead_or_unlimited().limit
+            bulkhead.limit() == settings.bulkhead_or_unlimited().limit
                 && bulkhead.queue() == settings.queue_after(bulkhead.queue())
-                && self.parts.counts.is_empty(now)
+                && breaker.has_nothing_to_lose(now)
         }
     }
 

@@ -94,6 +94,7 @@ impl Registry {
 
     /// Takes a pipeline off the list and returns it; it goes on for those who hold it. One that was made for
     /// a key stays, and so does one that is not there.
+    #[expect(clippy::must_use_candidate, reason = "most who remove it have it")]
     pub fn remove(&self, name: &str) -> Option<Control> {
         let removed = {
             let mut index = self.shared.index.lock();

@@ -2,8 +2,6 @@
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use parking_lot::Mutex;
-
 use super::{
     KeyedLayer, RegisterError, Registry,
     index::{Listed, Rules},
@@ -11,18 +9,15 @@ use super::{
 use crate::{
     clock::{Clock, Tick},
     gate::AsError,
-    keyed::{Instance, KeyedMap, Maker, Name, Sweep, Using},
+    keyed::{Evicted, Instance, KeyedMap, Ledger, Maker, Name, Sweep, Using},
     outcome::ErrorsAsFailures,
     pipeline::{Builder, NoFallback, Pipeline, Recovery, Settings},
     settings::SettingsError,
-    window::Tally,
 };
 
 /// How many keys there may be if nothing else is said: enough for the hosts, routes or groups of one service, and
 /// at 6 KB a pipeline still small.
 const MAX_KEYS: u32 = 10_000;
-/// The key of the pipeline for keys beyond the bound.
-const OVERFLOW: &str = "*overflow*";
 
 /// A pipeline for each key of a set, made when the key is first seen.
 ///
@@ -48,17 +43,7 @@ struct PipelineMaker<C, F, R> {
     clock: Clock,
     /// What the code says of the overflow and, most often, of all keys.
     code: Arc<Settings>,
-    evicted: Mutex<Evicted>,
-}
-
-/// What a set has let go.
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct Evicted {
-    /// How many pipelines.
-    pub pipelines: u64,
-    /// What they counted for life, all together.
-    pub lifetime: Tally,
+    evicted: Ledger,
 }
 
 impl Registry {
@@ -99,7 +84,8 @@ impl Registry {
     {
         let prefix: Arc<str> = format!("{set}:").into();
         self.reserve(&prefix)?;
-        let overflow: Arc<str> = format!("{prefix}{OVERFLOW}").into();
+        let overflow = Name::new(&prefix, Name::OVERFLOW);
+        let overflow = Arc::clone(overflow.full());
         let builder = configure(Pipeline::builder(Arc::clone(&overflow)));
         // From here on it gives the names back if anything is wrong.
         let maker = PipelineMaker {
@@ -108,7 +94,7 @@ impl Registry {
             configure: Arc::new(configure),
             clock: builder.clock_in_use().clone(),
             code: Arc::new(builder.own_settings().clone()),
-            evicted: Mutex::default(),
+            evicted: Ledger::default(),
         };
         maker.begin(overflow, builder, max_keys)
     }
@@ -158,7 +144,7 @@ impl<C, F, R> Keyed<C, F, R> {
     /// Returns how many pipelines were let go, and what they had counted.
     #[must_use]
     pub fn evicted(&self) -> Evicted {
-        *self.set.maker.evicted.lock()
+        self.set.maker.evicted.read()
     }
 }
 
@@ -218,7 +204,7 @@ impl<C: Clone, F: Recovery, R> Maker<str, Name, Pipeline<C, F, R>> for PipelineM
     }
 
     fn is_overflow(&self, key: &str) -> bool {
-        key == OVERFLOW
+        key == Name::OVERFLOW
     }
 
     fn key(&self, key: &str) -> Name {
@@ -247,12 +233,7 @@ impl<C: Clone, F: Recovery, R> Maker<str, Name, Pipeline<C, F, R>> for PipelineM
     }
 
     fn removed(&self, pipeline: &Pipeline<C, F, R>) {
-        let lifetime = pipeline.snapshot().lifetime;
-        {
-            let mut evicted = self.evicted.lock();
-            evicted.pipelines += 1;
-            evicted.lifetime += lifetime;
-        }
+        self.evicted.enter(pipeline.snapshot().lifetime);
         self.registry.remove_keyed(pipeline.control());
     }
 }

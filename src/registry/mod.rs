@@ -1,4 +1,106 @@
-//! Pipelines by name.
+//! Pipelines by name and by key: seen, steered and given new settings together, while calls run.
+//!
+//! # Examples
+//!
+//! A registry lists what is registered with it, for pages and metrics that should not have to know each pipeline:
+//!
+//! ```
+//! use portcullis::{event::Mode, pipeline::Pipeline, registry::Registry};
+//!
+//! let registry = Registry::new();
+//! let inventory = registry.register(Pipeline::builder("inventory"))?;
+//! let search = registry.register(Pipeline::builder("upstream:search"))?;
+//!
+//! assert_eq!(registry.set_mode("upstream:*", Mode::ForcedOpen), 1);
+//! assert!(search.circuit_breaker().admit().is_err());
+//! assert!(inventory.circuit_breaker().admit().is_ok());
+//! let names = registry.snapshots().into_iter().map(|snapshot| snapshot.name);
+//! assert_eq!(names.collect::<Vec<_>>(), ["inventory", "upstream:search"]);
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! With a pipeline for each host, made when a request for the host comes, and settings from elsewhere:
+//!
+//! ```
+//! use portcullis::{
+//!     pipeline::{Builder, Fault, Settings},
+//!     registry::Registry,
+//!     rejection::BoxError,
+//! };
+//! use std::{borrow::Cow, sync::Arc, time::Duration};
+//! use tower::{Service, ServiceBuilder, ServiceExt};
+//!
+//! struct Request { host: String }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! let registry = Registry::new();
+//! let hosts = registry.keyed("host", |builder: Builder| {
+//!     builder.fallback(|_: &Fault<BoxError>| "try again".to_owned())
+//! })?;
+//! let mut service = ServiceBuilder::new()
+//!     .layer(hosts.layer(|request: &Request| Cow::Borrowed(&request.host)))
+//!     .service_fn(async |request: Request| Ok::<_, BoxError>(format!("from {}", request.host)));
+//!
+//! let request = || Request { host: "a.example".to_owned() };
+//! assert_eq!(service.ready().await?.call(request()).await?, "from a.example");
+//! let control = registry.get("host:a.example").expect("made by the call");
+//! control.circuit_breaker().trip();
+//! assert_eq!(service.ready().await?.call(request()).await?, "try again");
+//!
+//! let source = |name: &str, code: &Settings| match name {
+//!     "host:a.example" => Ok(code.clone().timeout(Duration::from_millis(200))),
+//!     _ => Ok(code.clone()),
+//! };
+//! let report = registry.apply(Arc::new(source))?;
+//! let applied = report.of("host:a.example").expect("it was there");
+//! assert_eq!(applied.changed(), ["timeout"]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Names
+//!
+//! A name is given once. [`Registry::remove`] gives it back; until then the registry holds the pipeline, so that
+//! what it counted does not vanish with its last service. Pipelines of a set are called `<set>:<key>`, and no
+//! other may be called so. Handles and services of a pipeline that was removed work as before.
+//!
+//! Observers of the registry are told what happens to any of its pipelines, and hear
+//! [`Event::Added`](crate::event::Event::Added) and [`Event::Removed`](crate::event::Event::Removed).
+//!
+//! # A switch for many
+//!
+//! [`Registry::set_mode`] is the switch that an operator throws, or a flag service, or a test. It stands: a pipeline
+//! that comes later and has such a name begins in that mode, before its first call.
+//!
+//! # New settings
+//!
+//! [`Registry::apply`] asks a [`SettingsSource`] about each pipeline, checks all answers, and only then applies
+//! them one by one, as [`Control::apply`](crate::pipeline::Control::apply) does: windows, states, permits and
+//! queues survive, and the report lists what was changed, and what was kept because it needs a pipeline that is
+//! built anew. The source is always told what the *code* says, so that to apply it twice is to apply it once.
+//!
+//! It is asked about pipelines that come later too. One by name cannot be registered if its settings are
+//! wrong. One by key is made for a call that has done no wrong, and so gets the code's settings;
+//! [`Registry::refused_settings`] says why.
+//!
+//! # Keys
+//!
+//! [`Keyed::get`] resolves a key once, for good: best where the keys are known, as the call then touches no map.
+//! [`Keyed::layer`] resolves it for each request, by one look without a lock into a map of any size. The inner
+//! service is made ready before there is a request, so before its key is known: what it has to say while it is
+//! not ready counts for no key, and an open circuit waits for it too. A service that is ready at once, as
+//! most clients are, makes no difference.
+//!
+//! A set is bounded. A pipeline is evicted once nothing would be lost with it: no call in it or in its queue, its
+//! circuit closed, its window empty, mode and limits as its settings say, and not resolved. That
+//! is looked after as new keys come, a few old ones for each; so the keys of yesterday go, and a flood of keys is
+//! neither a leak nor a pause. What it counted for life is added to [`Keyed::evicted`]. If no place is found all the
+//! same, the call goes to a pipeline of the same settings that all such keys share, `<set>:*overflow*`. There it
+//! is protected, but from its neighbours' failures it is not: watch its counts, and choose a bound that legal
+//! traffic does not reach.
+//!
+//! Settings that you apply to one key by hand go with its pipeline; those of a source come back with the key.
 
 mod handle;
 mod index;
@@ -9,8 +111,10 @@ mod source;
 
 pub use self::{
     handle::Registry,
-    keyed::{Evicted, Keyed},
+    keyed::Keyed,
     keyed_layer::{KeyedLayer, KeyedService},
     pattern::Pattern,
     source::{ApplyError, ApplyReport, RegisterError, SettingsSource},
 };
+
+pub use crate::keyed::Evicted;

@@ -45,6 +45,7 @@ pub struct ApplyReport {
 
 impl ApplyReport {
     /// Returns each pipeline by name, with the fields that changed and those that were kept.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Applied)> {
         self.applied
             .iter()
@@ -68,6 +69,7 @@ pub struct ApplyError {
 impl ApplyError {
     /// Returns all pipelines that cannot have their settings, by name, each with the first field that is
     /// wrong.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &SettingsError)> {
         self.refused.iter().map(|(name, error)| (&**name, error))
     }

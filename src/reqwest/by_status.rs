@@ -52,12 +52,6 @@ impl ByStatus {
     }
 }
 
-impl From<terms::ByStatus> for ByStatus {
-    fn from(heads: terms::ByStatus) -> Self {
-        Self::new(heads)
-    }
-}
-
 impl<Err: 'static> Classify<Response, Err> for ByStatus {
     fn classify(&self, answer: Result<&Response, &Err>) -> Verdict {
         match answer {

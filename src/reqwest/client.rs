@@ -48,12 +48,6 @@ impl Client {
     }
 }
 
-impl From<reqwest::Client> for Client {
-    fn from(client: reqwest::Client) -> Self {
-        Self::new(client)
-    }
-}
-
 impl Service<Request> for Client {
     type Response = Response;
     type Error = Error;

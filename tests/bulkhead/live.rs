@@ -8,6 +8,7 @@ use portcullis::{
 };
 use tokio::time::{Instant, advance};
 use tokio_test::{assert_pending, assert_ready, task};
+use tower::{Layer, Service, ServiceExt};
 
 use super::*;
 
@@ -114,14 +115,12 @@ async fn a_wait_is_given_its_length_when_it_begins_and_not_when_it_is_first_poll
     let bulkhead = queued(1, 9, Order::Fifo);
     let _running = bulkhead.admit().unwrap();
     let (inner, _backend) = backend();
-    let call = tower::ServiceExt::oneshot(tower::Layer::layer(&bulkhead.layer(), inner), "early");
-    let mut call = task::spawn(call);
-    assert_pending!(call.poll());
+    let mut service = bulkhead.layer().layer(inner);
+    let call = soon(service.ready()).await.unwrap().call("early");
     let start = Instant::now();
-    advance(ms(400)).await;
     bulkhead.set_queue(fifo(9).longest_wait(ms(1))).unwrap();
-    let refused = soon(call).await.unwrap_err();
-    assert_eq!(reason(&refused), Reason::WaitTimedOut);
+    advance(ms(400)).await;
+    assert_eq!(reason(&soon(call).await.unwrap_err()), Reason::WaitTimedOut);
     assert_eq!(start.elapsed(), ms(1_000));
 }
 

@@ -8,6 +8,7 @@ mod sim;
 
 mod generations;
 mod half_open;
+mod keyed;
 mod live;
 mod manual;
 mod model;

@@ -347,12 +347,13 @@ impl Model {
     }
 
     /// Takes other settings, but for the shape of the window and what does not fit into it.
-    fn apply(&mut self, settings: Settings) {
+    fn apply(&mut self, settings: &Settings) {
         let has_room = match self.settings.window {
             Window::Over(_) => true,
             Window::Last(calls) => settings.minimum_calls <= calls,
         };
-        self.settings = Settings::clone(&settings)
+        self.settings = settings
+            .clone()
             .window(self.settings.window)
             .buckets(self.settings.buckets)
             .minimum_calls(if has_room {
@@ -434,7 +435,7 @@ impl Pair {
             }
             Step::Apply(ref settings) => {
                 self.sim.breaker.apply(settings).unwrap();
-                self.model.apply(Settings::clone(settings));
+                self.model.apply(settings);
             }
         }
     }

@@ -8,6 +8,9 @@ mod soak;
 mod support;
 
 mod bare;
+mod clients;
+mod collecting;
+mod exchange;
 mod pipelines;
 mod short_soak;
 

@@ -5,15 +5,11 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use portcullis::{
     circuit_breaker::{self, State},
-    outcome::Outcome,
     pipeline::{Builder, Control, Pipeline},
-    rejection::{BoxError, Rejection},
+    reqwest::{ByStatus, Client, Error},
 };
-use reqwest::{Client, Method, Request, Response};
-use tower::{
-    ServiceBuilder, ServiceExt,
-    util::{BoxCloneSyncService, MapErrLayer},
-};
+use reqwest::{Method, Request, Response};
+use tower::{Layer, ServiceExt, util::BoxCloneSyncService};
 
 use crate::{
     Protocol,
@@ -21,14 +17,7 @@ use crate::{
     support::{counted, soon},
 };
 
-type Guarded = BoxCloneSyncService<Request, Response, BoxError>;
-
-fn by_status(answer: Result<&Response, &BoxError>) -> Outcome {
-    match answer {
-        Ok(response) if !response.status().is_server_error() => Outcome::Success,
-        Ok(_) | Err(_) => Outcome::Failure,
-    }
-}
+type Guarded = BoxCloneSyncService<Request, Response, Error>;
 
 /// Five calls are enough, and the circuit is half-open by the next call.
 fn builder() -> Builder {
@@ -39,19 +28,16 @@ fn builder() -> Builder {
     Pipeline::builder("upstream").circuit_breaker(settings)
 }
 
-fn guard(builder: Builder, client: Client) -> (Guarded, Control) {
-    let pipeline = builder.classify(by_status).build().unwrap();
-    let guarded = ServiceBuilder::new()
-        .layer(pipeline.layer())
-        .layer(MapErrLayer::new(BoxError::from))
-        .service(client);
+fn guard(builder: Builder, client: reqwest::Client) -> (Guarded, Control) {
+    let pipeline = builder.classify(ByStatus::default()).build().unwrap();
+    let guarded = pipeline.layer().layer(Client::new(client));
     (
         BoxCloneSyncService::new(guarded),
         pipeline.control().clone(),
     )
 }
 
-async fn get(service: &Guarded, url: &str) -> Result<Response, BoxError> {
+async fn get(service: &Guarded, url: &str) -> Result<Response, Error> {
     let request = Request::new(Method::GET, url.parse().unwrap());
     soon(service.clone().oneshot(request)).await
 }
@@ -65,7 +51,7 @@ async fn get_until_closed(service: &Guarded, control: &Control, url: &str) -> Re
                 Ok(response) if control.snapshot().state == State::Closed => return response,
                 Ok(_) => {}
                 Err(error) => {
-                    let rejection = Rejection::find(&*error).expect("only rejections");
+                    let rejection = error.rejection().expect("only rejections");
                     assert!(rejection.is_circuit_open());
                 }
             }
@@ -87,7 +73,7 @@ async fn refused_connections_open_the_circuit_until_somebody_listens() {
         let (service, control) = guard(builder(), protocol.client());
         for _ in 0..5 {
             let error = get(&service, &url).await.unwrap_err();
-            assert!(error.downcast_ref::<reqwest::Error>().unwrap().is_connect());
+            assert!(error.request().unwrap().is_connect());
         }
         assert_eq!(counts(&control), [("failure", 5)]);
         assert_eq!(control.snapshot().times_opened, 1);
@@ -128,8 +114,7 @@ async fn a_server_that_hangs_runs_out_of_time_and_hears_of_it() {
         let (service, control) = guard(builder, protocol.client());
         let url = server.url(Fault::Hang);
         for answer in join_all((0..5).map(|_| get(&service, &url))).await {
-            let error = answer.unwrap_err();
-            assert!(Rejection::find(&*error).unwrap().is_timeout());
+            assert!(answer.unwrap_err().rejection().unwrap().is_timeout());
         }
         let snapshot = control.snapshot();
         assert_eq!((snapshot.times_opened, snapshot.in_flight), (1, 0));

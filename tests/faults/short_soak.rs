@@ -16,7 +16,7 @@ fn thousands_of_calls_over_all_faults_leave_nothing_behind() {
         for seed in 0..2 {
             soak.round(Round {
                 calls: 10_000,
-                callers: 600,
+                callers: 300,
                 seed,
             })
             .await;

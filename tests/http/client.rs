@@ -17,7 +17,7 @@ use portcullis::{
     reqwest::{ByStatus, Client, Error, RequestBuilderExt},
 };
 use reqwest::{Request, Response};
-use tower::{Service, ServiceBuilder};
+use tower::{Service, ServiceBuilder, util::BoxCloneSyncService};
 
 use crate::{Work, client, gone, serve, soon};
 
@@ -230,4 +230,39 @@ async fn requests_wait_until_the_service_is_ready() {
     drop(other);
     assert!(sending.is_woken());
     assert_eq!(soon(sending).await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_guarded_client_is_kept_in_a_struct_and_cloned_into_tasks() {
+    #[derive(Clone)]
+    struct Inventory {
+        client: reqwest::Client,
+        shelves: BoxCloneSyncService<Request, Response, Error>,
+    }
+    let url = serve(Router::new().route("/", route(async || "shelf 7"))).await;
+    let pipeline = Pipeline::builder("upstream")
+        .classify(ByStatus::default())
+        .fallback(|_: &Fault<Error>| Response::from(axum::http::Response::new("cached")))
+        .build()
+        .unwrap();
+    let guarded = ServiceBuilder::new()
+        .layer(pipeline.layer())
+        .service(Client::new(client()));
+    let inventory = Inventory {
+        client: client(),
+        shelves: BoxCloneSyncService::new(guarded),
+    };
+
+    let tasks = (0..4).map(|_| {
+        let (mut inventory, url) = (inventory.clone(), url.clone());
+        tokio::spawn(async move {
+            let request = inventory.client.get(url);
+            let response = request.send_through(&mut inventory.shelves).await?;
+            response.text().await.map_err(Error::from)
+        })
+    });
+    for answer in soon(futures_util::future::join_all(tasks)).await {
+        assert_eq!(answer.unwrap().unwrap(), "shelf 7");
+    }
+    assert_eq!(pipeline.snapshot().lifetime.success, 4);
 }

@@ -15,9 +15,9 @@ use crate::{Afterwards, client, serve, serve_bytes, soon};
 
 const HALF: &str = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf";
 
-fn pipeline() -> Pipeline<ByStatus> {
+fn pipeline(timeout: impl Into<Option<Duration>>) -> Pipeline<ByStatus> {
     Pipeline::builder("upstream")
-        .timeout(Duration::from_millis(100))
+        .timeout(timeout)
         .classify(ByStatus::default())
         .build()
         .unwrap()
@@ -26,7 +26,7 @@ fn pipeline() -> Pipeline<ByStatus> {
 #[tokio::test]
 async fn a_body_that_hangs_runs_out_of_the_pipelines_time() {
     let url = serve_bytes(HALF, Afterwards::Hold).await;
-    let pipeline = pipeline();
+    let pipeline = pipeline(Duration::from_millis(50));
     let mut service = ServiceBuilder::new()
         .layer(pipeline.layer())
         .service(Client::new(client()).collecting());
@@ -38,10 +38,7 @@ async fn a_body_that_hangs_runs_out_of_the_pipelines_time() {
 #[tokio::test]
 async fn a_body_that_hangs_runs_out_of_reqwests_time() {
     let url = serve_bytes(HALF, Afterwards::Hold).await;
-    let pipeline = Pipeline::builder("upstream")
-        .classify(ByStatus::default())
-        .build()
-        .unwrap();
+    let pipeline = pipeline(None);
     let mut service = ServiceBuilder::new()
         .layer(pipeline.layer())
         .service(Client::new(client()).collecting());
@@ -54,7 +51,7 @@ async fn a_body_that_hangs_runs_out_of_reqwests_time() {
 #[tokio::test]
 async fn a_body_that_breaks_is_a_failure() {
     let url = serve_bytes(HALF, Afterwards::Close).await;
-    let pipeline = pipeline();
+    let pipeline = pipeline(None);
     let mut service = ServiceBuilder::new()
         .layer(pipeline.layer())
         .service(Client::new(client()).collecting());
@@ -66,7 +63,7 @@ async fn a_body_that_breaks_is_a_failure() {
 #[tokio::test]
 async fn a_body_may_be_as_long_as_the_limit_and_no_longer() {
     let url = serve(Router::new().route("/", route(async || "12345"))).await;
-    let pipeline = pipeline();
+    let pipeline = pipeline(None);
     let collecting = |limit| {
         ServiceBuilder::new()
             .layer(pipeline.layer())

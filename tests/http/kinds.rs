@@ -19,6 +19,10 @@ fn outcome<Err: 'static>(error: &Err) -> Outcome {
 }
 
 async fn error_of(url: &str) -> reqwest::Error {
+    soon(client().get(url).send()).await.unwrap_err()
+}
+
+async fn timeout_of(url: &str) -> reqwest::Error {
     let request = client().get(url).timeout(Duration::from_millis(50));
     soon(request.send()).await.unwrap_err()
 }
@@ -43,15 +47,16 @@ async fn connections_that_fail_or_break_are_failures() {
 
 #[tokio::test]
 async fn limits_of_reqwest_are_timeouts() {
-    let late = error_of(&serve_bytes("", Afterwards::Hold).await).await;
+    let late = timeout_of(&serve_bytes("", Afterwards::Hold).await).await;
     assert!(late.is_timeout());
     assert_eq!(outcome(&late), Outcome::Timeout);
 
+    // Long enough for the head to come in time.
     let url = serve_bytes(
         "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf",
         Afterwards::Hold,
     );
-    let request = client().get(url.await).timeout(Duration::from_millis(50));
+    let request = client().get(url.await).timeout(Duration::from_millis(500));
     let late = soon(soon(request.send()).await.unwrap().bytes()).await;
     assert_eq!(outcome(&late.unwrap_err()), Outcome::Timeout);
 }
@@ -92,13 +97,13 @@ async fn statuses_made_errors_count_as_the_statuses_do() {
 async fn errors_count_alike_bare_wrapped_and_boxed() {
     let url = serve_bytes("", Afterwards::Hold).await;
     assert_eq!(
-        outcome(&Error::from(error_of(&url).await)),
+        outcome(&Error::from(timeout_of(&url).await)),
         Outcome::Timeout
     );
-    let boxed = BoxError::from(Error::from(error_of(&url).await));
+    let boxed = BoxError::from(Error::from(timeout_of(&url).await));
     assert_eq!(outcome(&boxed), Outcome::Timeout);
     assert_eq!(
-        outcome(&BoxError::from(error_of(&url).await)),
+        outcome(&BoxError::from(timeout_of(&url).await)),
         Outcome::Timeout
     );
 

@@ -4,6 +4,7 @@ mod client;
 mod collecting;
 mod health;
 mod itself;
+mod keys;
 mod kinds;
 mod leaving;
 mod server;

@@ -22,6 +22,7 @@ const HALF: &str = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf";
 
 fn pipeline() -> Pipeline<WholeExchange<ByStatus>> {
     Pipeline::builder("upstream")
+        .timeout(None)
         .classify(WholeExchange::new(ByStatus::default()))
         .build()
         .unwrap()
@@ -68,6 +69,7 @@ async fn a_body_of_reqwest_that_hangs_is_a_timeout() {
     let url = serve_bytes(HALF, Afterwards::Hold).await;
     let classify = WholeExchange::new(ByStatus::default());
     let pipeline = Pipeline::builder("upstream")
+        .timeout(None)
         .classify(classify.idle_timeout(Duration::from_millis(50)).unwrap())
         .build()
         .unwrap();
@@ -101,6 +103,23 @@ async fn a_response_of_reqwest_without_a_body_is_over_with_its_head() {
 }
 
 #[tokio::test]
+async fn a_head_that_announces_a_body_for_others_is_all_there_is() {
+    let url = serve_bytes(
+        "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n",
+        Afterwards::Hold,
+    )
+    .await;
+    let pipeline = pipeline();
+    let mut service = ServiceBuilder::new()
+        .layer(pipeline.layer())
+        .service(Client::new(client()));
+    let response = soon(client().head(url).send_through(&mut service)).await;
+    let snapshot = pipeline.snapshot();
+    assert_eq!((snapshot.in_flight, snapshot.lifetime.success), (0, 1));
+    drop(response);
+}
+
+#[tokio::test]
 async fn an_event_stream_of_reqwest_is_over_with_its_head() {
     let stream = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: 1\n\n";
     let url = serve_bytes(stream, Afterwards::Hold).await;
@@ -128,6 +147,7 @@ async fn serve_slowly(
     observer: impl Observer + 'static,
 ) -> String {
     let pipeline = Pipeline::builder("reports")
+        .timeout(None)
         .classify(WholeExchange::new(http::ByStatus::default()))
         .reject_with(respond)
         .observed_by(observer)
@@ -177,4 +197,15 @@ async fn a_client_that_leaves_in_the_middle_of_a_body_of_axum_is_counted_as_canc
     };
     soon(sending).await;
     assert_eq!(soon(settlements.recv()).await, Some(Outcome::Cancelled));
+}
+
+#[tokio::test]
+async fn a_head_of_axum_whose_body_is_for_others_is_counted_as_cancelled() {
+    let (observer, mut settlements) = settlements();
+    let (frames, body) = mpsc::unbounded_channel();
+    let url = serve_slowly(body, observer).await;
+    let response = soon(client().head(url).send()).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(soon(settlements.recv()).await, Some(Outcome::Cancelled));
+    assert!(frames.is_closed());
 }

@@ -5,8 +5,49 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use futures_util::FutureExt;
 use http::header::CONTENT_LENGTH;
 use http_body::Body;
+use portcullis::pipeline::Pipeline;
+use tower::Service;
 
 use super::*;
+
+/// reqwest's bodies are shared between threads.
+#[test]
+fn a_body_may_go_wherever_its_inner_body_may() {
+    fn goes_anywhere<T: Send + Sync + 'static>() {}
+    goes_anywhere::<ExchangeBody<Script>>();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_goes_on_takes_three_allocations_and_others_take_none() {
+    let allocations = |response: Response<Script>| {
+        let pipeline = Pipeline::builder("inventory").classify(whole());
+        let pipeline = pipeline.build().unwrap();
+        let service = service_fn(|response| ready(Ok::<_, BoxError>(response)));
+        let mut stack = pipeline.layer().layer(ExchangeLayer::new().layer(service));
+        // The first of a kind makes room to count it.
+        let first = stack.call(Response::new(Script::new([Step::Data(0)]).frank()));
+        let first = first.now_or_never().unwrap().unwrap().into_body();
+        first.collect().now_or_never().unwrap().unwrap();
+
+        let mut answer = None;
+        let counted = allocation_counter::measure(|| {
+            answer = stack.call(response).now_or_never();
+        });
+        let call = counted.count_total;
+        let mut body = answer.unwrap().unwrap().into_body();
+        let counted = allocation_counter::measure(|| {
+            assert!(
+                body.frame()
+                    .now_or_never()
+                    .is_none_or(|frame| frame.is_none())
+            );
+        });
+        (call, counted.count_total)
+    };
+    assert_eq!(allocations(events(ok([]))), (0, 0));
+    assert_eq!(allocations(ok([])), (3, 0));
+    assert_eq!(allocations(ok([Step::Hang])), (3, 1), "a timer");
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_call_ends_with_the_last_of_its_body() {

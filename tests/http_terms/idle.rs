@@ -97,7 +97,7 @@ async fn time_in_which_nobody_reads_does_not_count() {
 async fn a_minute_is_the_default_and_none_is_for_ever() {
     let hanging = || ok([Step::Wait(59 * SECOND), Step::Data(1), Step::Hang]);
     let start = Instant::now();
-    let gate = Watched::by(whole());
+    let gate = Watched::by(WholeExchange::new(ByStatus::new()));
     let response = gate.call(hanging()).await;
     let read = response.into_body().collect();
     tokio::time::timeout(300 * SECOND, read)

@@ -32,7 +32,8 @@ type Answer = Response<ExchangeBody<Script>>;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn whole() -> WholeExchange<ByStatus> {
-    WholeExchange::new(ByStatus::new())
+    let whole = WholeExchange::new(ByStatus::new());
+    whole.idle_timeout(30 * SECOND).unwrap()
 }
 
 fn ok(steps: impl IntoIterator<Item = Step>) -> Response<Script> {

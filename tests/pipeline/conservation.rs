@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 
 use futures_util::FutureExt;
-use portcullis::circuit_breaker::{Mode, State};
+use portcullis::{
+    circuit_breaker::{Mode, State},
+    pipeline::Settings,
+};
 use tokio::task::JoinSet;
 use tower::{Layer, service_fn};
 
 use super::*;
 
 /// How a call ended, as its caller saw it.
-fn seen(reply: Result<Reply, BoxError>) -> &'static str {
+pub(crate) fn seen(reply: Result<Reply, BoxError>) -> &'static str {
     let Ok(reply) = reply else {
         return "cancelled";
     };
@@ -38,8 +41,8 @@ fn random_ask(rng: &mut fastrand::Rng) -> Ask {
     }
 }
 
-/// Now and then, an operator intervenes.
-fn intervene(pipeline: &Control, rng: &mut fastrand::Rng) {
+/// Now and then, an operator intervenes, or other settings come than the `usual` ones.
+fn intervene(pipeline: &Control, usual: &Settings, rng: &mut fastrand::Rng) {
     let breaker = pipeline.circuit_breaker();
     match rng.u32(..300) {
         0 => breaker.trip(),
@@ -50,8 +53,28 @@ fn intervene(pipeline: &Control, rng: &mut fastrand::Rng) {
         7..20 => breaker.set_mode(Mode::Automatic),
         20..24 => pipeline.bulkhead().set_limit(rng.u32(..5)),
         24..40 => pipeline.bulkhead().set_limit(8),
+        40..50 => drop(pipeline.apply(&other(usual.clone(), rng)).unwrap()),
+        50..60 => drop(pipeline.apply(usual).unwrap()),
         _ => {}
     }
+}
+
+fn other(usual: Settings, rng: &mut fastrand::Rng) -> Settings {
+    let circuit = usual.circuit_breaker.clone();
+    let circuit = circuit
+        .minimum_calls(rng.u32(5..15))
+        .slow_calls(ms(rng.u64(20..50)), 0.9)
+        .consecutive_failures(rng.bool().then(|| rng.u32(4..9)))
+        .open_for(ms(rng.u64(10..80)))
+        .half_open_for(rng.bool().then(|| ms(rng.u64(20..200))))
+        .probes(rng.u32(1..6), 0.7)
+        .ramp_up(rng.bool().then(|| ms(rng.u64(20..100))));
+    let waiting = queue(rng.u32(..12)).longest_wait(ms(rng.u64(10..50)));
+    usual
+        .timeout(ms(rng.u64(30..90)))
+        .bulkhead(limit(rng.u32(1..9)))
+        .queue(rng.bool().then_some(waiting))
+        .circuit_breaker(circuit)
 }
 
 #[tokio::test(start_paused = true)]
@@ -73,13 +96,14 @@ async fn every_call_is_counted_once_as_its_caller_saw_it() {
             .classify(by_sense)
             .build()
             .unwrap();
+        let usual = pipeline.control().settings();
         let backend = Backend::default();
         let service = pipeline.layer().layer(backend.clone());
 
         let mut calls = JoinSet::new();
         let mut made = BTreeMap::<&str, u64>::new();
         for _ in 0..2_000 {
-            intervene(pipeline.control(), &mut rng);
+            intervene(pipeline.control(), &usual, &mut rng);
             let mut service = service.clone();
             let call = soon(service.ready()).await.unwrap();
             let call = call.call(random_ask(&mut rng));
@@ -115,6 +139,7 @@ async fn every_call_is_counted_once_as_its_caller_saw_it() {
         counts.remove("would_reject");
         assert_eq!(counts, made, "seed {seed}");
         assert!(made.len() >= 9, "not much happened: {made:?}");
+        pipeline.control().apply(&usual).unwrap();
         still_works(&pipeline, &service).await;
     }
 }

@@ -9,6 +9,7 @@ mod events;
 mod fallback;
 #[cfg(feature = "serde")]
 mod files;
+mod live;
 mod order;
 mod queue;
 mod settings;

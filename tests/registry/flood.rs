@@ -104,7 +104,7 @@ fn the_bound_holds_in_a_flood_and_what_matters_survives_it() {
     let overflowed = set.overflow().snapshot().lifetime.success;
     let evicted = set.evicted();
     assert!(
-        evicted.pipelines > 0 && overflowed > 0,
+        evicted.instances > 0 && overflowed > 0,
         "{evicted:?} {overflowed}"
     );
     assert_eq!(
@@ -144,7 +144,7 @@ fn no_call_is_lost_with_an_evicted_pipeline() {
     for thread in threads {
         thread.join().unwrap();
     }
-    assert!(set.evicted().pipelines > 100, "{:?}", set.evicted());
+    assert!(set.evicted().instances > 100, "{:?}", set.evicted());
     assert_eq!(total(&registry, &set).success, 4 * CALLS);
     assert_eq!(registry.len(), set.key_count() + 1);
 }

@@ -147,13 +147,13 @@ async fn keys_go_when_their_window_is_empty_and_their_counts_are_kept() {
     // Nine of ten buckets, and then the last.
     tokio::time::advance(Duration::from_millis(8_999)).await;
     come_and_go(&set, 100).await;
-    assert_eq!(set.evicted().pipelines, 0);
+    assert_eq!(set.evicted().instances, 0);
     tokio::time::advance(Duration::from_millis(1_001)).await;
     for number in 0..50 {
         ask(&set, good(format!("late {number}"))).await.unwrap();
     }
     let evicted = set.evicted();
-    assert_eq!((evicted.pipelines, evicted.lifetime.success), (100, 100));
+    assert_eq!((evicted.instances, evicted.lifetime.success), (100, 100));
     assert_eq!((set.key_count(), registry.len()), (100, 101));
     assert_eq!(
         log.take()

@@ -77,7 +77,7 @@ impl Service<Request> for OneAtATime {
     type Future = Ready<Result<String, BoxError>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        if self.readied.fetch_add(1, Relaxed) % 2 == 0 {
+        if self.readied.fetch_add(1, Relaxed).is_multiple_of(2) {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }

@@ -44,10 +44,9 @@ async fn pipelines_are_listed_by_name_until_they_are_removed() {
 async fn a_name_is_given_once() {
     let registry = Registry::new();
     let first = registry.register(Pipeline::builder("inventory")).unwrap();
-    let error = registry
-        .clone()
-        .register(Pipeline::builder("inventory"))
-        .unwrap_err();
+    let other = registry.clone();
+    let error = other.register(Pipeline::builder("inventory")).unwrap_err();
+    drop(other);
     assert_eq!(error.to_string(), "the name inventory is taken");
     first.circuit_breaker().trip();
     assert_eq!(

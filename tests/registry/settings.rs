@@ -148,7 +148,7 @@ async fn who_is_asked_may_ask_back() {
         })
         .unwrap();
     let source = move |_: &str, code: &Settings| {
-        asking.snapshots();
+        let _ = asking.snapshots();
         Ok::<_, SettingsError>(code.clone().timeout(None))
     };
     registry.apply(Arc::new(source)).unwrap();

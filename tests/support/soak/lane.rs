@@ -3,31 +3,31 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt, Empty, Full, combinators::UnsyncBoxBody};
 use hyper_util::{client::legacy, rt::TokioExecutor};
 use portcullis::{
     bulkhead::{self, QueueSettings},
     circuit_breaker::{self, State, Window},
     http::{ByStatus, ExchangeLayer, WholeExchange},
-    outcome::Outcome,
     pipeline::{Builder, Control, Fault as Cause, Pipeline},
     rejection::BoxError,
+    reqwest as guarded,
 };
 use reqwest::{Client, ClientBuilder, Method, Request, Response};
-use tower::{Service, ServiceBuilder, ServiceExt, util::BoxCloneSyncService};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, util::BoxCloneSyncService};
 
 use super::counted_as;
 use crate::server::{ClosedPort, Fault, FaultServer, Seen};
 
 /// How many calls of a lane may be in flight.
-pub(super) const LIMIT: u32 = 64;
+pub(super) const LIMIT: u32 = 32;
 /// How many calls of a lane may wait.
-pub(super) const QUEUE: u32 = 32;
+pub(super) const QUEUE: u32 = 16;
 /// How many calls of a lane may probe.
 pub(super) const PROBES: u32 = 3;
 
 /// Longer than a part of a body takes, unless it hangs.
-const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) type Body = UnsyncBoxBody<Bytes, BoxError>;
 
@@ -61,19 +61,30 @@ pub(super) struct Instead(pub(super) &'static str);
 
 impl Lane {
     pub(super) fn all() -> Vec<Self> {
-        let http1 = Client::builder().no_proxy().http1_only();
+        let reqwest1 = || client(Client::builder().http1_only());
+        let reqwest2 = || client(Client::builder().http2_prior_knowledge());
         let hyper = legacy::Client::builder(TokioExecutor::new());
-        let http2 = Client::builder().no_proxy().http2_prior_knowledge();
         vec![
-            Self::new("http/1", Ends::WithHead, |builder| plain(builder, http1)),
+            Self::new("http/1", Ends::WithHead, |builder| {
+                guarded_by_heads(builder, reqwest1())
+            }),
             Self::new("http/2, fallback", Ends::WithHead, |builder| {
-                with_fallback(builder, http2)
+                guarded_with_fallback(builder, reqwest2())
             }),
-            Self::new("http/1, whole exchange", Ends::WithBody, |builder| {
-                whole(builder, &hyper)
+            Self::new("http/1, collected", Ends::WithHead, |builder| {
+                collecting(builder, reqwest1())
             }),
-            Self::new("http/2, whole exchange", Ends::WithBody, |builder| {
-                whole(builder, hyper.clone().http2_only(true))
+            Self::new("http/1, whole", Ends::WithBody, |builder| {
+                whole(builder, reqwest1())
+            }),
+            Self::new("http/2, whole", Ends::WithBody, |builder| {
+                whole(builder, reqwest2())
+            }),
+            Self::new("http/1, whole, hyper", Ends::WithBody, |builder| {
+                hyper_whole(builder, &hyper)
+            }),
+            Self::new("http/2, whole, hyper", Ends::WithBody, |builder| {
+                hyper_whole(builder, hyper.clone().http2_only(true))
             }),
         ]
     }
@@ -86,7 +97,7 @@ impl Lane {
         let settings = circuit_breaker::Settings::default()
             .window(Window::Over(Duration::from_secs(1)))
             .failure_rate(0.3)
-            .slow_calls(Duration::from_millis(80), 0.9)
+            .slow_calls(Duration::from_millis(100), 1.0)
             .open_for(Duration::from_millis(5))
             // Some servers ask for seconds.
             .open_growth(2.0, Duration::from_millis(20))
@@ -95,7 +106,7 @@ impl Lane {
             .length(QUEUE)
             .longest_wait(Duration::from_millis(20));
         let builder = Pipeline::builder(name)
-            .timeout(Duration::from_millis(100))
+            .timeout(Duration::from_millis(200))
             .bulkhead(bulkhead::Settings::default().limit(LIMIT))
             .queue(queue)
             .circuit_breaker(settings);
@@ -156,45 +167,58 @@ impl Lane {
     }
 }
 
-/// reqwest under a pipeline that looks at heads.
-fn plain(builder: Builder, client: ClientBuilder) -> (Guarded, Control) {
-    let pipeline = builder.classify(by_status).build().unwrap();
-    let guarded = ServiceBuilder::new()
-        .map_request(|url: String| Request::new(Method::GET, url.parse().unwrap()))
-        .map_response(boxed)
-        .layer(pipeline.layer())
-        .map_err(BoxError::from)
-        .service(client.build().unwrap());
-    (
-        BoxCloneSyncService::new(guarded),
-        pipeline.control().clone(),
-    )
+fn client(builder: ClientBuilder) -> guarded::Client {
+    guarded::Client::new(builder.no_proxy().build().unwrap())
 }
 
-/// The same, where there is an answer to everything.
-fn with_fallback(builder: Builder, client: ClientBuilder) -> (Guarded, Control) {
-    let builder = builder.classify(by_status).fallback(instead);
+/// As the callers take it, and over and above the default nobody's fault.
+fn by_status() -> guarded::ByStatus {
+    ByStatus::new().ignoring([404]).unwrap().into()
+}
+
+fn by_whole() -> WholeExchange<guarded::ByStatus> {
+    let whole = WholeExchange::new(by_status());
+    whole.idle_timeout(LONGEST_PAUSE).unwrap()
+}
+
+fn guarded_by_heads(builder: Builder, client: guarded::Client) -> (Guarded, Control) {
+    let pipeline = builder.classify(by_status()).build().unwrap();
+    let guarded = pipeline.layer().layer(client);
+    (erased(guarded, streamed), pipeline.control().clone())
+}
+
+/// There is an answer to everything, which says of what.
+fn guarded_with_fallback(builder: Builder, client: guarded::Client) -> (Guarded, Control) {
+    let instead = |cause: &Cause<guarded::Error>| {
+        let cause = cause.rejection().map_or("failure", counted_as);
+        let mut response = http::Response::new("");
+        response.extensions_mut().insert(Instead(cause));
+        Response::from(response)
+    };
+    let builder = builder.classify(by_status()).fallback(instead);
     let pipeline = builder.build().unwrap();
-    let guarded = ServiceBuilder::new()
-        .map_request(|url: String| Request::new(Method::GET, url.parse().unwrap()))
-        .map_response(boxed)
-        .layer(pipeline.layer())
-        .map_err(BoxError::from)
-        .service(client.build().unwrap());
-    (
-        BoxCloneSyncService::new(guarded),
-        pipeline.control().clone(),
-    )
+    let guarded = pipeline.layer().layer(client);
+    (erased(guarded, streamed), pipeline.control().clone())
 }
 
-/// hyper under a pipeline whose calls last as long as their bodies.
-fn whole(builder: Builder, client: &legacy::Builder) -> (Guarded, Control) {
-    let heads = ByStatus::new().ignoring([404]).unwrap();
-    let classify = WholeExchange::new(heads).idle_timeout(LONGEST_PAUSE);
-    let pipeline = builder.classify(classify.unwrap()).build().unwrap();
+fn collecting(builder: Builder, client: guarded::Client) -> (Guarded, Control) {
+    let pipeline = builder.classify(by_status()).build().unwrap();
+    let guarded = pipeline.layer().layer(client.collecting());
+    let answered = |response: http::Response<Bytes>| response.map(|body| boxed(Full::new(body)));
+    (erased(guarded, answered), pipeline.control().clone())
+}
+
+fn whole(builder: Builder, client: guarded::Client) -> (Guarded, Control) {
+    let pipeline = builder.classify(by_whole()).build().unwrap();
+    let guarded = pipeline.layer().layer(client);
+    (erased(guarded, streamed), pipeline.control().clone())
+}
+
+fn hyper_whole(builder: Builder, client: &legacy::Builder) -> (Guarded, Control) {
+    let pipeline = builder.classify(by_whole()).build().unwrap();
     let guarded = ServiceBuilder::new()
         .map_request(|url: String| http::Request::get(url).body(Empty::<Bytes>::new()).unwrap())
-        .map_response(|response: http::Response<_>| response.map(BodyExt::boxed_unsync))
+        .map_response(|response: http::Response<_>| response.map(boxed))
         .layer(pipeline.layer())
         .layer(ExchangeLayer::new())
         .map_err(BoxError::from)
@@ -205,22 +229,28 @@ fn whole(builder: Builder, client: &legacy::Builder) -> (Guarded, Control) {
     )
 }
 
-fn boxed(response: Response) -> http::Response<Body> {
-    http::Response::from(response).map(|body| body.map_err(BoxError::from).boxed_unsync())
+/// Makes a client of reqwest one of many.
+fn erased<S, Res>(guarded: S, answered: fn(Res) -> http::Response<Body>) -> Guarded
+where
+    S: Service<Request, Response = Res, Error = guarded::Error> + Clone + Send + Sync + 'static,
+    S::Future: Send,
+    Res: 'static,
+{
+    let service = guarded
+        .map_request(|url: String| Request::new(Method::GET, url.parse().unwrap()))
+        .map_response(answered)
+        .map_err(BoxError::from);
+    BoxCloneSyncService::new(service)
 }
 
-fn by_status(answer: Result<&Response, &BoxError>) -> Outcome {
-    match answer.map(|response| response.status().as_u16()) {
-        Ok(404) => Outcome::Ignored,
-        Ok(429 | 500..) | Err(_) => Outcome::Failure,
-        Ok(_) => Outcome::Success,
-    }
+fn streamed(response: Response) -> http::Response<Body> {
+    http::Response::from(response).map(boxed)
 }
 
-/// Answers, and says of what.
-fn instead(cause: &Cause<BoxError>) -> Response {
-    let cause = cause.rejection().map_or("failure", counted_as);
-    let mut response = http::Response::new("");
-    response.extensions_mut().insert(Instead(cause));
-    response.into()
+fn boxed<B>(body: B) -> Body
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    body.map_err(Into::into).boxed_unsync()
 }

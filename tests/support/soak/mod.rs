@@ -6,16 +6,14 @@
 mod answer;
 mod call;
 mod lane;
+mod places;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use portcullis::{pipeline::Snapshot, rejection::Rejection};
 use tokio::task::JoinSet;
 
-use self::{
-    call::Weather,
-    lane::{LIMIT, Lane, PROBES, QUEUE},
-};
+use self::{call::Weather, lane::Lane};
 use crate::{server::Seen, support};
 
 /// How calls ended, by lane, as their callers saw it.
@@ -117,41 +115,10 @@ impl Soak {
     /// If one is.
     pub(crate) async fn assert_works(&mut self) {
         for (number, lane) in self.lanes.iter().enumerate() {
-            let mut ended = |end: &'static str| *self.made.entry((number, end)).or_default() += 1;
-            let control = lane.control();
-            let in_flight = || control.snapshot().in_flight;
-            let breaker = control.circuit_breaker();
-
-            breaker.reset();
-            let mut calls = Vec::new();
-            for _ in 0..LIMIT + QUEUE {
-                calls.push(lane.begin().await);
-                ended("cancelled");
-            }
-            assert_eq!(in_flight(), LIMIT, "{}", lane.name());
-            assert_eq!(lane.finish(lane.begin().await).await, "bulkhead_full");
-            ended("bulkhead_full");
-            drop(calls);
-            assert_eq!(in_flight(), 0, "{}", lane.name());
-
-            breaker.trip();
-            let mut probes = Vec::new();
-            while probes.len() < PROBES as usize {
-                let call = lane.begin().await;
-                match in_flight() as usize > probes.len() {
-                    true => {
-                        probes.push(call);
-                        ended("cancelled");
-                    }
-                    false => ended(lane.finish(call).await),
-                }
-                tokio::task::yield_now().await;
-            }
-            assert_eq!(lane.finish(lane.begin().await).await, "half_open_full");
-            ended("half_open_full");
-            drop(probes);
-            while !lane.is_closed() {
-                ended(lane.finish(lane.begin().await).await);
+            let mut ends = lane.take_all_permits().await;
+            ends.extend(lane.take_all_probes().await);
+            for end in ends {
+                *self.made.entry((number, end)).or_default() += 1;
             }
         }
     }
