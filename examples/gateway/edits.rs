@@ -26,6 +26,12 @@ const LOWER: &str = "bulkhead.limit = 80";
 const MISTAKE: &str = "bulkhead.limt = 120";
 const PRICES: &str = "upstream:prices";
 
+/// What an operator adds to keep calls away from it.
+const SHUT: &str = r#"
+[pipelines."upstream:inventory".circuit_breaker]
+mode = "forced_open"
+"#;
+
 /// How many calls the whole server takes at a time.
 const ROOM: u32 = 400;
 
@@ -60,15 +66,17 @@ pub(crate) async fn edit(
     })
 }
 
-/// Gives the whole server room for few calls.
+/// Leaves room for few calls, little time for pages, and nothing for the inventory.
 pub(crate) async fn narrow(calls: u32, file: &SettingsCopy, guard: &Guard) -> Result<(), BoxError> {
     let limit = |calls| format!("bulkhead.limit = {calls}");
-    file.write(&with(&limit(ROOM), &limit(calls)))?;
+    let text = with(&limit(ROOM), &limit(calls));
+    let text = text.replace("timeout = \"1s\"", "timeout = \"10ms\"") + SHUT;
+    file.write(&text)?;
     until(|| guard.limit("gateway") == Some(calls)).await?;
     Ok(())
 }
 
-/// Gives it as much room as before.
+/// Leaves as much of everything as before.
 pub(crate) async fn widen(file: &SettingsCopy, guard: &Guard) -> Result<(), BoxError> {
     file.write(TEXT)?;
     until(|| guard.limit("gateway") == Some(ROOM)).await?;

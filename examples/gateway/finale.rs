@@ -1,49 +1,78 @@
-//! What is tried out after the run, while all is well again: too much for the whole server, and the way out.
+//! What is tried out after the run, while all is well again: narrow limits, and the way out.
 
 use std::time::Duration;
 
 use portcullis::rejection::BoxError;
-use reqwest::header::RETRY_AFTER;
+use reqwest::{Client, header::RETRY_AFTER};
+use serde_json::Value;
 use tokio::{task::JoinSet, time::sleep};
 
 use crate::{
     copy::SettingsCopy,
     edits,
+    gateway::FALLBACK,
     guard::Guard,
     lane::Lane,
     load::{CLIENT, client},
 };
 
-/// Gives the server room for two calls, sends it twenty at once, and asks for its health meanwhile.
-pub(crate) async fn shed(lane: &Lane, guard: &Guard, file: &SettingsCopy) -> Result<(), BoxError> {
-    const ROOM: u32 = 2;
-    const CALLS: u32 = 20;
+/// How many calls the server is left room for, and how many come at once.
+const ROOM: u32 = 2;
+const CALLS: u32 = 20;
+
+/// Narrows the limits by an edit, sees that they hold, and widens them again.
+pub(crate) async fn narrow(
+    lane: &Lane,
+    guard: &Guard,
+    file: &SettingsCopy,
+) -> Result<(), BoxError> {
     edits::narrow(ROOM, file, guard).await?;
     let client = client()?;
+    shed(lane, &client).await?;
+    serve_in_part(lane, &client).await?;
+    edits::widen(file, guard).await
+}
+
+/// Sends more calls than there is room for, and asks for the health meanwhile.
+async fn shed(lane: &Lane, client: &Client) -> Result<(), BoxError> {
     let mut calls = JoinSet::new();
     for call in 0..CALLS {
         let request = client.get(lane.url("reviews/7"));
         calls.spawn(request.header(CLIENT, format!("caller {call}")).send());
     }
-    let mut healthy = true;
-    for page in ["health/live", "health/ready"] {
-        let response = client.get(lane.url(page)).send().await?;
-        healthy &= response.status().is_success();
-    }
+    let live = client.get(lane.url("health/live")).send().await?.status();
+    let ready = client.get(lane.url("health/ready")).send().await?.status();
     let (mut served, mut shed) = (0, 0);
     while let Some(response) = calls.join_next().await {
         let response = response??;
-        served += u32::from(response.status().is_success());
+        served += u32::from(response.status() == 200);
         shed += u32::from(response.status() == 503 && response.headers().contains_key(RETRY_AFTER));
     }
     println!(
-        "With room for {ROOM} calls the server served {served} of {CALLS} at once and shed {shed}; health: {}.",
-        if healthy { "good" } else { "bad" }
+        "With room for {ROOM} calls: {served} of {CALLS} served and {shed} shed. Live? {live}. Ready? {ready}."
     );
-    if !healthy || served == 0 || shed == 0 || served + shed != CALLS {
-        return Err("the server does not shed load as it should".into());
+    let is_well = live == 200 && ready == 200;
+    match is_well && served > 0 && shed > 0 && served + shed == CALLS {
+        true => Ok(()),
+        false => Err("the server does not shed load as it should".into()),
     }
-    edits::widen(file, guard).await
+}
+
+/// Asks for a page, and for what comes from the same group by another route.
+async fn serve_in_part(lane: &Lane, client: &Client) -> Result<(), BoxError> {
+    let stock = client.get(lane.url("stock/7")).send().await?;
+    let page = client.get(lane.url("pages/7")).send().await?;
+    let page: Value = page.json().await?;
+    println!("With 10 ms for pages, and calls kept away from the inventory: {page}");
+    let is_shut = stock
+        .headers()
+        .get(FALLBACK)
+        .is_some_and(|why| why == "rejected");
+    match is_shut && page["item"]["reason"] == "rejected" && page["reviews"]["reason"] == "timeout"
+    {
+        true => Ok(()),
+        false => Err("pages are not served as they should".into()),
+    }
 }
 
 /// Shuts down. A guarded lane first says that it is on its way out, and still answers, until balancers have noticed.

@@ -109,7 +109,7 @@ async fn demonstrate(
     if let Some(guard) = lanes[0].guard() {
         guard.print_account();
         if let Some(copy) = copy {
-            finale::shed(&lanes[0], guard, copy).await?;
+            finale::narrow(&lanes[0], guard, copy).await?;
         }
     }
     summary.guarded.as_ref().map_or(Ok(()), run::check)
