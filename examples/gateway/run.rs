@@ -92,6 +92,10 @@ pub(crate) fn check(guarded: &Figures) -> Result<(), BoxError> {
             "the greedy client was not throttled",
         ),
         (
+            guarded.down_answered_percent < 100.0 && !is_slow,
+            "callers were left without an answer of use",
+        ),
+        (
             guarded.throttled > 0 && !is_slow,
             "others were throttled as well",
         ),

@@ -57,7 +57,7 @@ impl Guard {
             self.print_line(&format!("upstream:{}", group.name), &routes);
         }
         self.print_line("page", "/pages");
-        self.print_line("client:greedy", "");
+        self.print_line("client:greedy", "all, for one client");
         self.print_line("gateway", "all");
     }
 
