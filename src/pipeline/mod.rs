@@ -148,7 +148,8 @@
 //!
 //! # In a file
 //!
-//! With the feature `serde`, [`Settings`] read from whatever serde reads; what is left out has its default:
+//! With the feature `serde`, [`Settings`] read from whatever serde reads; what is left out has its default, and
+//! what may be none is switched off by `"none"`, or by null:
 //!
 //! ```json
 //! {

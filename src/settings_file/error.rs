@@ -60,13 +60,14 @@ impl FileError {
         self.file.as_deref()
     }
 
-    /// Returns the line, from 1, if the fault has one. In JSON it is the line in which the fault ends.
+    /// Returns the line, from 1, if the fault has one.
     #[must_use]
     pub fn line(&self) -> Option<usize> {
         self.position.map(|(line, _)| line)
     }
 
-    /// Returns the column, from 1 and in characters, if the fault has one.
+    /// Returns the column, from 1, if the fault has one: in TOML where it begins, in characters, and in JSON
+    /// where it ends, in bytes.
     #[must_use]
     pub fn column(&self) -> Option<usize> {
         self.position.map(|(_, column)| column)

@@ -1,15 +1,17 @@
 //! A file as a value: what it says about each pipeline.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
     EffectiveSetting, FileError, Origin,
-    overlay::{Overlay, Says, merge, says},
+    overlay::{Says, merge, says},
     parse,
-    pending::check,
     place::{paths_below, written},
 };
 use crate::{
@@ -23,10 +25,10 @@ use crate::{
 /// The default is an empty file, which leaves everything as the code has it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SettingsFile {
-    defaults: Overlay,
+    defaults: Value,
     /// From the weakest to the strongest.
-    patterns: Vec<(Pattern, Overlay)>,
-    names: BTreeMap<String, Overlay>,
+    patterns: Vec<(Pattern, Value)>,
+    names: BTreeMap<String, Value>,
 }
 
 impl SettingsFile {
@@ -77,27 +79,23 @@ impl SettingsFile {
 
     /// Takes apart what was checked when it was parsed.
     pub(super) fn of(mut parsed: Value) -> Self {
-        let mut take = |part: &str| match parsed.get_mut(part).map(Value::take) {
-            Some(Value::Object(table)) => table,
-            _ => Overlay::new(),
-        };
+        let mut take = |part: &str| parsed.get_mut(part).map(Value::take).unwrap_or_default();
         let mut file = Self {
             defaults: take("defaults"),
             ..Self::default()
         };
-        for (name, overlay) in take("pipelines") {
-            let Value::Object(overlay) = overlay else {
-                continue;
-            };
-            if name.contains('*') {
-                file.patterns.push((Pattern::new(name), overlay));
-            } else {
-                file.names.insert(name, overlay);
+        if let Value::Object(pipelines) = take("pipelines") {
+            for (name, overlay) in pipelines {
+                if name.contains('*') {
+                    file.patterns.push((Pattern::new(name), overlay));
+                } else {
+                    file.names.insert(name, overlay);
+                }
             }
         }
-        // A map hands out its keys in alphabetical order, which this keeps among equals.
+        let strength = |pattern: &Pattern| (pattern.literal_len(), pattern.clone());
         file.patterns
-            .sort_by_key(|(pattern, _)| pattern.literal_len());
+            .sort_by_cached_key(|(pattern, _)| strength(pattern));
         file
     }
 
@@ -150,11 +148,11 @@ impl SettingsFile {
     /// yet to be made.
     #[must_use]
     pub fn unmatched<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Vec<String> {
-        let names: Vec<_> = names.into_iter().collect();
+        let names: BTreeSet<_> = names.into_iter().collect();
         let patterns = self.patterns.iter().map(|(pattern, _)| pattern);
         let patterns = patterns.filter(|pattern| !names.iter().any(|name| pattern.matches(name)));
         let exact = self.names.keys();
-        let exact = exact.filter(|exact| !names.contains(&exact.as_str()));
+        let exact = exact.filter(|exact| !names.contains(exact.as_str()));
         exact
             .cloned()
             .chain(patterns.map(|pattern| pattern.as_str().to_owned()))
@@ -168,16 +166,19 @@ impl SettingsFile {
         let patterns = patterns.map(|(pattern, overlay)| (pattern.as_str(), overlay));
         let names = self.names.iter().map(|(name, overlay)| (&**name, overlay));
         let pipelines = patterns.chain(names);
-        let pipelines = pipelines.map(|(name, overlay)| (name.to_owned(), overlay.clone().into()));
-        let mut file = Overlay::new();
-        file.insert("defaults".to_owned(), self.defaults.clone().into());
-        file.insert("pipelines".to_owned(), Value::Object(pipelines.collect()));
-        file.retain(|_, part| part.as_object().is_some_and(|part| !part.is_empty()));
+        let pipelines = pipelines.map(|(name, overlay)| (name.to_owned(), overlay.clone()));
+        let pipelines = Value::Object(pipelines.collect());
+        let parts = [
+            ("defaults", self.defaults.clone()),
+            ("pipelines", pipelines),
+        ];
+        let parts = parts.into_iter().filter(|(_, part)| says_something(part));
+        let file: BTreeMap<_, _> = parts.collect();
         toml::to_string(&file).expect("tables, words and numbers, as TOML has them")
     }
 
     /// Returns what has a say about the pipeline of this name, from the weakest to the strongest.
-    fn layers<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (Origin, &'a Overlay)> {
+    fn layers<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (Origin, &'a Value)> {
         let defaults = Some((Origin::Defaults, &self.defaults)).into_iter();
         let matching = self
             .patterns
@@ -187,13 +188,13 @@ impl SettingsFile {
             .map(|(pattern, overlay)| (Origin::Pattern(pattern.as_str().to_owned()), overlay));
         let exact = self.names.get(name).map(|overlay| (Origin::Name, overlay));
         let layers = defaults.chain(matching).chain(exact);
-        layers.filter(|(_, overlay)| !overlay.is_empty())
+        layers.filter(|(_, overlay)| says_something(overlay))
     }
 
     fn merged(&self, name: &str, code: &Settings) -> Value {
         let mut merged = written(code);
         for (_, overlay) in self.layers(name) {
-            merge(&mut merged, &Value::Object(overlay.clone()));
+            merge(&mut merged, overlay);
         }
         merged
     }
@@ -208,12 +209,12 @@ impl SettingsSource for SettingsFile {
     ///
     /// The first setting that is out of its range now that all layers are over each other, by its path.
     fn settings(&self, name: &str, code: &Settings) -> Result<Settings, SettingsError> {
-        check(code)?;
+        code.check()?;
         if self.layers(name).next().is_none() {
             return Ok(code.clone());
         }
         let settings = complete(&self.merged(name, code))?;
-        check(&settings).map(|()| settings)
+        settings.check().map(|()| settings)
     }
 }
 
@@ -232,13 +233,17 @@ fn complete(merged: &Value) -> Result<Settings, SettingsError> {
     })
 }
 
+fn says_something(part: &Value) -> bool {
+    part.as_object().is_some_and(|table| !table.is_empty())
+}
+
 fn pointer(path: &str) -> String {
     format!("/{}", path.replace('.', "/"))
 }
 
-fn origin(path: &str, layers: &[(Origin, &Overlay)], code: &Value, library: &Value) -> Origin {
+fn origin(path: &str, layers: &[(Origin, &Value)], code: &Value, library: &Value) -> Origin {
     for (origin, overlay) in layers.iter().rev() {
-        match says(&Value::Object((*overlay).clone()), path) {
+        match says(overlay, path) {
             Says::Value => return origin.clone(),
             Says::NoTable => return Origin::LibraryDefault,
             Says::Nothing => {}

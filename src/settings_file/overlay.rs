@@ -1,12 +1,9 @@
-//! Layers of settings over each other.
+//! Layers of settings over each other: values with tables as objects, and none as a word.
 
 use std::fmt::{self, Display, Formatter};
 
 use serde::Serialize;
-use serde_json::{Map, Value};
-
-/// What a part of a file says, and nothing else: tables as objects, none as a word.
-pub(super) type Overlay = Map<String, Value>;
+use serde_json::Value;
 
 /// Lays `over` over `under`, field by field. A table over none is that table; the rest of it has its
 /// defaults.

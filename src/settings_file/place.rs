@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::pending::check;
 use crate::{
     bulkhead,
     circuit_breaker::{self, Window},
@@ -154,7 +153,9 @@ impl<'a> Place<'a> {
         *trial.pointer_mut(pointer).expect("it was found there") = value.clone();
         let settings = Settings::deserialize(&trial)
             .map_err(|error| format!("{} is not right: {error}", self.path()))?;
-        check(&settings).map_err(|error| error.within(name).to_string())
+        settings
+            .check()
+            .map_err(|error| error.within(name).to_string())
     }
 }
 
@@ -178,7 +179,11 @@ pub(super) fn paths_below(table: &Value) -> Vec<String> {
 fn nearest<'k>(key: &str, paths: &'k [String]) -> Option<&'k str> {
     let similarity = |path: &str| {
         let word = path.rsplit('.').next().unwrap_or(path);
-        strsim::jaro_winkler(key, word)
+        // Half of a name, such as `breaker`, is not similar by letters.
+        match key.len() > 3 && word.contains(key) {
+            true => 0.95,
+            false => strsim::jaro_winkler(key, word),
+        }
     };
     paths
         .iter()
@@ -215,7 +220,6 @@ mod tests {
             (&overlay, "failure_rate", "`circuit_breaker.failure_rate`"),
             (&overlay, "limit", "`bulkhead.limit`"),
             (&breaker, "failure-rate", "`failure_rate`"),
-            (&breaker, "error_rate", "`failure_rate`"),
             (&breaker, "half_open", "`half_open_for`"),
             (&Place::root(&fields), "default", "`defaults`"),
             (&Place::root(&fields), "pipeline", "`pipelines`"),

@@ -143,24 +143,14 @@ fn accepts(root: &Value, schema: &Value, value: &Value) -> bool {
             let target = of.as_str().and_then(|target| root.pointer(&target[1..]));
             accepts(target.expect("a target"), value)
         }
-        "anyOf" => of
-            .as_array()
-            .unwrap()
-            .iter()
-            .any(|choice| accepts(choice, value)),
-        "oneOf" => {
+        "anyOf" | "oneOf" => {
             let choices = of.as_array().unwrap().iter();
-            choices.filter(|choice| accepts(choice, value)).count() == 1
+            let fitting = choices.filter(|choice| accepts(choice, value)).count();
+            fitting == 1 || rule == "anyOf" && fitting > 1
         }
         "enum" => of.as_array().unwrap().contains(value),
         "const" => of == value,
-        "type" => match of.as_str().expect("one type") {
-            "object" => value.is_object(),
-            "string" => value.is_string(),
-            "integer" => value.is_i64() || value.is_u64(),
-            "number" => value.is_number(),
-            other => panic!("what is of type {other}?"),
-        },
+        "type" => is_of_type(value, of.as_str().expect("one type")),
         "minimum" => value
             .as_f64()
             .is_none_or(|value| value >= of.as_f64().unwrap()),
@@ -182,6 +172,16 @@ fn accepts(root: &Value, schema: &Value, value: &Value) -> bool {
         }
         other => panic!("what is {other}?"),
     })
+}
+
+fn is_of_type(value: &Value, name: &str) -> bool {
+    match name {
+        "object" => value.is_object(),
+        "string" => value.is_string(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
+        other => panic!("what is of type {other}?"),
+    }
 }
 
 /// Returns a file that says one thing.

@@ -35,9 +35,11 @@ pub struct FileSource {
     interval: Duration,
     size_limit: u64,
     clock: Clock,
-    observer: Option<Arc<dyn Fn(&FileEvent<'_>) + Send + Sync>>,
+    observer: Option<Arc<Observe>>,
     progress: Arc<Mutex<Progress>>,
 }
+
+type Observe = dyn Fn(&FileEvent<'_>) + Send + Sync;
 
 /// What a look at the file came to. The same content is looked into once.
 #[derive(Clone, Copy, Debug)]

@@ -4,6 +4,8 @@
 mod support;
 
 mod errors;
+mod hystrix;
+mod merge;
 mod precedence;
 #[cfg(unix)]
 mod source;

@@ -204,3 +204,50 @@ fn a_file_comes_back_as_it_was_written() {
     assert_eq!(read(&file.to_toml()), file, "{}", file.to_toml());
     assert_eq!(SettingsFile::default().to_toml(), "");
 }
+
+/// The file in the docs is read as it stands there, and does what its comments say.
+#[test]
+fn the_documented_file_is_a_file() {
+    let docs = include_str!("../../src/settings_file/mod.rs");
+    let (_, rest) = docs.split_once("```toml").expect("a file in the docs");
+    let (file, _) = rest.split_once("```").expect("its end");
+    let file = read(&file.replace("//!", ""));
+    let settings = |name| file.settings(name, &Settings::default()).unwrap();
+    assert_eq!(settings("other").bulkhead.unwrap().limit, 50);
+    let inventory = settings("upstream:inventory");
+    assert_eq!(inventory.timeout, Some(ms(1_500)));
+    assert_eq!(inventory.queue.unwrap().length, 20);
+    let slow = inventory.circuit_breaker.slow_calls.unwrap();
+    assert_eq!((slow.threshold, slow.rate), (ms(500), 0.25));
+    let reports = settings("reports");
+    assert_eq!((reports.timeout, reports.bulkhead), (None, None));
+}
+
+#[test]
+fn settings_come_back_from_toml_with_what_is_none() {
+    let breaker = circuit_breaker::Settings::default()
+        .failure_rate(None)
+        .half_open_for(None);
+    let settings = Settings::default()
+        .timeout(None)
+        .bulkhead(None)
+        .circuit_breaker(breaker);
+    let written = toml::to_string(&settings).unwrap();
+    assert_eq!(toml::from_str(&written), Ok(settings), "{written}");
+    // Null, where there is one, is none as well; what is neither is an error of the field's own.
+    let read = |json| serde_json::from_str::<Settings>(json);
+    let nulls =
+        r#"{"timeout": null, "circuit_breaker": {"failure_rate": null, "slow_calls": null}}"#;
+    assert_eq!(read(nulls).unwrap().circuit_breaker.failure_rate, None);
+    for (json, said) in [
+        (r#"{"timeout": "None"}"#, "expected a duration"),
+        (
+            r#"{"timeout": true}"#,
+            "invalid type: boolean `true`, expected a duration",
+        ),
+        (r#"{"bulkhead": []}"#, "expected a value or \"none\""),
+    ] {
+        let error = read(json).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
+}

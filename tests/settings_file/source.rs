@@ -9,11 +9,15 @@ use std::{
 };
 
 use portcullis::{
+    clock::{Clock, Tick},
+    event::Mode,
     pipeline::Pipeline,
     registry::Registry,
+    rejection::BoxError,
     settings_file::{FileEvent, FileSource},
 };
 use tokio::time::sleep;
+use tower::{Layer, ServiceExt, service_fn, util::BoxCloneSyncService};
 
 use crate::support::{Log, soon};
 
@@ -317,10 +321,118 @@ async fn a_panicking_observer_does_not_end_it() {
     let (path, registry) = (directory.file("settings.toml"), registry());
     let source = FileSource::new(&path)
         .observed_by(|_: &FileEvent<'_>| std::panic::resume_unwind(Box::new("the observer's own")));
+    fs::write(&path, limited(2)).unwrap();
+    source.apply_now(&registry).unwrap();
     tokio::spawn(source.follow(registry.clone()));
     for round in 3..5 {
         fs::write(&path, limited(round)).unwrap();
         sleep(Duration::from_secs(6)).await;
         assert_eq!(limit(&registry), round);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_set_by_hand_holds_until_the_file_says_something_new_about_it() {
+    let directory = Directory::new();
+    let (path, registry) = (directory.file("settings.toml"), registry());
+    let write = |limit, mode: &str| {
+        let breaker = format!("circuit_breaker.mode = '{mode}'");
+        fs::write(
+            &path,
+            format!("[defaults]\nbulkhead.limit = {limit}\n{breaker}"),
+        )
+        .unwrap();
+    };
+    write(3, "automatic");
+    followed(&path, &registry);
+    an_interval().await;
+    let inventory = registry.get("inventory").unwrap();
+    inventory.bulkhead().set_limit(9);
+    inventory.circuit_breaker().set_mode(Mode::ForcedOpen);
+    let now = || (limit(&registry), inventory.circuit_breaker().mode());
+
+    write(4, "automatic");
+    an_interval().await;
+    assert_eq!(now(), (4, Mode::ForcedOpen));
+    inventory.bulkhead().set_limit(9);
+    write(4, "dry_run");
+    an_interval().await;
+    assert_eq!(now(), (9, Mode::DryRun));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_call_fails_because_of_a_change_under_load() {
+    let directory = Directory::new();
+    let path = directory.file("settings.toml");
+    let registry = Registry::new();
+    let pipeline = registry.register(Pipeline::builder("inventory")).unwrap();
+    let service = pipeline.layer().layer(service_fn(async |(): ()| {
+        sleep(Duration::from_millis(7)).await;
+        Ok::<(), BoxError>(())
+    }));
+    let service = BoxCloneSyncService::new(service);
+    let (source, _) = followed(&path, &registry);
+    let callers: Vec<_> = (0..8)
+        .map(|_| {
+            let service = service.clone();
+            tokio::spawn(async move {
+                for _ in 0..2_000 {
+                    service
+                        .clone()
+                        .oneshot(())
+                        .await
+                        .expect("a call that may fail for no reason");
+                }
+            })
+        })
+        .collect();
+    for round in 0..5 {
+        let shape = ["'10s'", "'20s'", "50"][round % 3];
+        let text = format!(
+            "[defaults]\nbulkhead.limit = {}\ntimeout = '{round}s 500ms'\nqueue.length = {round}\n\
+             circuit_breaker = {{ window = {shape}, failure_rate = 0.{} }}\n{}",
+            8 + round,
+            round + 1,
+            ["", "broken"][usize::from(round == 3)],
+        );
+        fs::write(&path, text).unwrap();
+        an_interval().await;
+    }
+    assert_eq!((source.status().applied, source.status().failed), (4, 1));
+    assert_eq!(pipeline.bulkhead().limit(), 12);
+    for caller in callers {
+        soon(caller).await.unwrap();
+    }
+    let snapshot = pipeline.snapshot();
+    assert_eq!((snapshot.lifetime.success, snapshot.in_flight), (16_000, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pipeline_that_comes_later_has_what_the_last_good_file_says() {
+    let directory = Directory::new();
+    let (path, registry) = (directory.file("settings.toml"), registry());
+    fs::write(&path, "pipelines.'late*'.bulkhead.limit = 3").unwrap();
+    let (source, _) = followed(&path, &registry);
+    an_interval().await;
+    assert_eq!(source.status().unmatched, ["late*"]);
+    fs::write(&path, "broken").unwrap();
+    an_interval().await;
+    let late = registry.register(Pipeline::builder("later")).unwrap();
+    assert_eq!(late.bulkhead().limit(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panicking_clock_does_not_end_it_either() {
+    let directory = Directory::new();
+    let (path, registry) = (directory.file("settings.toml"), registry());
+    fs::write(&path, limited(3)).unwrap();
+    let readings = AtomicU32::new(0);
+    let clock = Clock::from_fn(move || match readings.fetch_add(1, Ordering::Relaxed) {
+        0 => std::panic::resume_unwind(Box::new("the clock's own")),
+        reading => Tick::from_nanos(reading.into()),
+    });
+    let source = FileSource::new(&path).on_clock(clock);
+    tokio::spawn(source.clone().follow(registry.clone()));
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!((limit(&registry), source.status().applied), (3, 1));
 }
