@@ -7,16 +7,11 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    extract::State,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-    routing::get,
-};
+use axum::{Router, extract::State, http::StatusCode, routing::get};
 use portcullis::{
+    axum::{liveness, respond},
     bulkhead::{self, Bulkhead},
-    rejection::{BoxError, Rejection},
+    rejection::BoxError,
 };
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 
@@ -29,9 +24,9 @@ async fn main() -> Result<(), BoxError> {
     let work = Work::new(Semaphore::new(0));
     let app = Router::new()
         .route("/report", get(report))
-        .route_layer(bulkhead.layer().reject_with(unavailable))
-        // Below the layer, so that it answers however busy the reports are.
-        .route("/health", get(async || "alive"))
+        .route_layer(bulkhead.layer().reject_with(respond))
+        // Not among those that the layer is around, as it comes later.
+        .route_service("/live", liveness())
         .with_state(work.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
@@ -43,10 +38,12 @@ async fn main() -> Result<(), BoxError> {
     }
     // Two are at work until they are let go, so the first four to be answered are the others.
     for _ in 0..4 {
-        assert_eq!(next(&mut answers).await?, (503, "bulkhead_full".to_owned()));
+        let (status, problem) = next(&mut answers).await?;
+        assert_eq!(status, 503);
+        assert!(problem.contains("too many requests"), "{problem}");
     }
     assert_eq!(bulkhead.in_flight(), 2);
-    assert_eq!(fetch(format!("{url}/health")).await?.0, 200);
+    assert_eq!(fetch(format!("{url}/live")).await?.0, 200);
 
     work.add_permits(2);
     for _ in 0..2 {
@@ -63,11 +60,6 @@ async fn report(State(work): State<Work>) -> Result<&'static str, StatusCode> {
         Err(_) => return Err(StatusCode::INTERNAL_SERVER_ERROR),
     }
     Ok("report")
-}
-
-fn unavailable(rejection: &Rejection) -> Response {
-    let why = rejection.reason().as_str();
-    (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
 }
 
 /// Asks over a connection of its own.

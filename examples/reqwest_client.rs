@@ -15,40 +15,37 @@ use std::{
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use portcullis::{
     circuit_breaker::{self, CircuitBreaker},
-    outcome::Outcome,
-    rejection::{BoxError, Rejection},
+    rejection::BoxError,
+    reqwest::{ByStatus, Client, RequestBuilderExt},
 };
-use reqwest::{Method, Request, Response};
 use tokio::{net::TcpListener, time::sleep};
-use tower::{Service, ServiceBuilder, ServiceExt};
+use tower::ServiceBuilder;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let upstream = Arc::new(Upstream::default());
-    let url: reqwest::Url = start(upstream.clone()).await?.parse()?;
+    let url = start(upstream.clone()).await?;
 
     let settings = circuit_breaker::Settings::default()
         .minimum_calls(5)
         .open_for(Duration::from_millis(200));
     let breaker = CircuitBreaker::new(settings)?;
-    // reqwest takes any answer for a success; a 500 is none.
-    let classify = |answer: Result<&Response, &BoxError>| match answer {
-        Ok(response) if !response.status().is_server_error() => Outcome::Success,
-        Ok(_) | Err(_) => Outcome::Failure,
-    };
-    let mut client = ServiceBuilder::new()
-        .layer(breaker.layer().classify(classify))
-        .map_err(BoxError::from)
-        .service(reqwest::Client::builder().no_proxy().build()?);
-    let request = || Request::new(Method::GET, url.clone());
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let mut guarded = ServiceBuilder::new()
+        .layer(breaker.layer().classify(ByStatus::default()))
+        .service(Client::new(client.clone()));
 
     upstream.status.store(500, Ordering::Relaxed);
     for _ in 0..5 {
-        let response = client.ready().await?.call(request()).await?;
+        let response = client.get(&url).send_through(&mut guarded).await?;
         assert_eq!(response.status(), 500);
     }
-    let refused = client.ready().await?.call(request()).await.unwrap_err();
-    let rejection = Rejection::find(&*refused).ok_or("refused by something else")?;
+    let refused = client
+        .get(&url)
+        .send_through(&mut guarded)
+        .await
+        .unwrap_err();
+    let rejection = refused.rejection().ok_or("refused by something else")?;
     assert!(rejection.is_circuit_open());
     // A little more than the 200 ms, so that clients do not all come back at once.
     let wait = rejection.retry_after().ok_or("the circuit is not open")?;
@@ -56,7 +53,7 @@ async fn main() -> Result<(), BoxError> {
 
     upstream.status.store(200, Ordering::Relaxed);
     sleep(wait).await;
-    let probe = client.ready().await?.call(request()).await?;
+    let probe = client.get(&url).send_through(&mut guarded).await?;
     assert_eq!(probe.status(), 200);
     assert_eq!(breaker.state(), circuit_breaker::State::Closed);
     println!("the circuit opened after five errors and closed after one success");

@@ -3,7 +3,7 @@
 //! One [`Classify`] per gate decides for policies, statistics and observers alike. Linkerd learned
 //! why: with two classifiers, circuits trip on other criteria than the ones shown.
 
-use std::{any::Any, time::Duration};
+use std::{any::Any, fmt, time::Duration};
 
 use crate::{
     clock::nanos,
@@ -102,6 +102,85 @@ impl From<Outcome> for Verdict {
 pub trait Classify<Res, Err> {
     /// Classifies one answer.
     fn classify(&self, answer: Result<&Res, &Err>) -> Verdict;
+
+    /// Returns whether the call goes on after this answer, because it is the beginning of one only. If so, the gate
+    /// hands the call over by [`go_on`](Self::go_on); if not, which is the default, the call ends here.
+    #[inline]
+    fn goes_on(&self, response: &Res) -> bool {
+        let _ = response;
+        false
+    }
+
+    /// Puts a call where it stays until it has ended: into its answer. The default ends it.
+    fn go_on(&self, response: &mut Res, call: Aloft) {
+        let _ = response;
+        call.end();
+    }
+}
+
+/// A call that holds its permits until the last of its answer, of which the beginning has come and was classified.
+///
+/// Dropped, it counts as cancelled, if it had begun as a success; else as what it had begun.
+#[must_use = "dropping a call cancels it"]
+pub struct Aloft {
+    begun: Verdict,
+    /// None once it has landed.
+    landing: Option<Box<dyn Landing>>,
+}
+
+/// What is left to be done for a call when it ends.
+pub(crate) trait Landing: Send + Sync {
+    fn land(self: Box<Self>, verdict: Verdict);
+}
+
+impl Aloft {
+    pub(crate) fn new(begun: Verdict, landing: impl Landing + 'static) -> Self {
+        Self {
+            begun,
+            landing: Some(Box::new(landing)),
+        }
+    }
+
+    /// Returns what the beginning of the answer was classified as.
+    #[must_use]
+    pub const fn begun(&self) -> Verdict {
+        self.begun
+    }
+
+    /// Settles the call with what became of it.
+    pub fn settle(mut self, verdict: impl Into<Verdict>) {
+        self.land(verdict.into());
+    }
+
+    /// Settles the call as what it began.
+    pub fn end(self) {
+        let begun = self.begun;
+        self.settle(begun);
+    }
+
+    fn land(&mut self, verdict: Verdict) {
+        if let Some(landing) = self.landing.take() {
+            landing.land(verdict);
+        }
+    }
+}
+
+impl Drop for Aloft {
+    fn drop(&mut self) {
+        let verdict = match self.begun.outcome() {
+            Outcome::Success => Outcome::Cancelled.into(),
+            _ => self.begun,
+        };
+        self.land(verdict);
+    }
+}
+
+impl fmt::Debug for Aloft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Aloft")
+            .field("begun", &self.begun)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<F, V, Res, Err> Classify<Res, Err> for F

@@ -6,7 +6,7 @@ use super::{Settings, permits::Permits};
 use crate::{
     clock::Now,
     event::{Event, Scope},
-    gate::{self, Borrowed, Completion, Flight, GateLayer, Handle, Policy},
+    gate::{self, Borrowed, Completion, Flight, GateLayer, Handle, Later, Policy},
     rejection::{Reason, Rejection},
     settings::SettingsError,
 };
@@ -161,6 +161,10 @@ impl Policy for Bulkhead {
     #[inline]
     fn settle(&self, permit: Permit, _: &Completion<'_>) {
         self.withdraw(permit);
+    }
+
+    fn settle_later(&self, permit: Permit, _: &Completion<'_>) -> Option<Later> {
+        Some(Later::new(self.clone(), permit))
     }
 
     #[inline]

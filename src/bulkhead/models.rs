@@ -320,3 +320,24 @@ fn a_shorter_queue_behind_a_higher_limit_refuses_nobody() {
         assert_eq!(bulkhead.in_flight(), 0);
     });
 }
+
+/// The same where the queue is no more.
+#[test]
+fn a_queue_that_goes_behind_a_higher_limit_refuses_nobody() {
+    model(|| {
+        let bulkhead = bulkhead(1);
+        let running = admit(&bulkhead).expect("a permit");
+        let waiting = Call::join(&bulkhead);
+        let change = spawn(&bulkhead, move |bulkhead| {
+            bulkhead.exchange(Some(3), Some(QueueSettings::default().length(0)));
+            bulkhead.limit_changed(1, 3);
+        });
+        let newcomer = spawn(&bulkhead, Call::join);
+        change.join().expect("no panic");
+        let newcomer = newcomer.join().expect("it was not refused");
+        drop(waiting.arrive());
+        drop(newcomer.arrive());
+        bulkhead.withdraw(running);
+        assert_eq!(bulkhead.in_flight(), 0);
+    });
+}

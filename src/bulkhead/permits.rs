@@ -9,7 +9,7 @@
 use std::fmt;
 
 use crate::sync::{
-    AtomicU32, AtomicU64,
+    AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
 
@@ -26,19 +26,45 @@ const WAITERS: u64 = 1 << 32;
 /// looks at a waiter. The word is written by read-modify-writes only, so that no release is overwritten
 /// and each sees the flag as it is.
 ///
-/// The limit lies beside the word and not in it, in the same cache line. An attempt that overlaps
-/// with a change of the limit counts as made before the change. The limit is written in `Release`, so that
-/// whoever was refused and then reads it in `Acquire` knows all that came before the limit that refused.
+/// The bounds lie beside the word and not in it, in the same cache line. An attempt that overlaps
+/// with a change of the bounds counts as made before the change. They share a word of their own, so that who is
+/// refused a permit and then a place in the queue is refused both by bounds that were in force together.
 pub(super) struct Permits {
     word: AtomicU64,
-    limit: AtomicU32,
+    /// `length of the queue 32 | limit 32`.
+    bounds: AtomicU64,
+}
+
+/// How many calls may be in flight, and how many more may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bounds {
+    pub(super) limit: u32,
+    pub(super) length: u32,
+}
+
+impl Bounds {
+    const fn pack(self) -> u64 {
+        (self.length as u64) << 32 | self.limit as u64
+    }
+
+    const fn unpack(word: u64) -> Self {
+        Self {
+            limit: word as u32,
+            length: (word >> 32) as u32,
+        }
+    }
 }
 
 impl Permits {
+    /// Creates permits in front of which nobody waits.
     pub(super) fn new(limit: u32) -> Self {
+        Self::within(Bounds { limit, length: 0 })
+    }
+
+    pub(super) fn within(bounds: Bounds) -> Self {
         Self {
             word: AtomicU64::new(0),
-            limit: AtomicU32::new(limit),
+            bounds: AtomicU64::new(bounds.pack()),
         }
     }
 
@@ -51,13 +77,26 @@ impl Permits {
         in_flight(self.word.load(Acquire)) == 0
     }
 
+    #[inline]
+    pub(super) fn bounds(&self) -> Bounds {
+        Bounds::unpack(self.bounds.load(Relaxed))
+    }
+
+    #[inline]
     pub(super) fn limit(&self) -> u32 {
-        self.limit.load(Acquire)
+        self.bounds().limit
     }
 
     /// Sets the limit and returns the one before.
     pub(super) fn set_limit(&self, limit: u32) -> u32 {
-        self.limit.swap(limit, Release)
+        self.set_bounds(|bounds| Bounds { limit, ..bounds }).limit
+    }
+
+    /// Sets the bounds and returns those before.
+    pub(super) fn set_bounds(&self, next: impl Fn(Bounds) -> Bounds) -> Bounds {
+        let next = |word| Some(next(Bounds::unpack(word)).pack());
+        let before = self.bounds.fetch_update(Relaxed, Relaxed, next);
+        Bounds::unpack(before.unwrap_or_else(|unchanged| unchanged))
     }
 
     /// Takes a permit for a newcomer, unless all are taken, or promised to waiting calls.
@@ -118,14 +157,9 @@ impl Permits {
         self.word.fetch_and(!WAITERS, Relaxed);
     }
 
-    /// Returns whether there is a permit, for somebody who waits at least.
-    pub(super) fn is_any_left(&self) -> bool {
-        self.has_room(self.word.load(Relaxed))
-    }
-
     #[inline]
     fn has_room(&self, word: u64) -> bool {
-        in_flight(word) < self.limit.load(Relaxed)
+        in_flight(word) < self.limit()
     }
 }
 

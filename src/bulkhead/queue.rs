@@ -11,27 +11,23 @@ use std::{
     time::Duration,
 };
 
-use super::{Order, QueueSettings, permits::Permits};
+use super::{
+    Order, QueueSettings,
+    permits::{Bounds, Permits},
+};
 use crate::{
     clock::nanos,
-    sync::{
-        AtomicU32, AtomicU64, Mutex,
-        Ordering::{Acquire, Relaxed, Release},
-    },
+    sync::{AtomicU64, Mutex, Ordering::Relaxed},
 };
 
 /// Permits, and the calls that wait for them.
 ///
 /// # Ordering
 ///
-/// Length and longest wait are written under the line's lock only, and the latter is `Relaxed`. The length goes with
-/// the limit: one may grow when the other is cut, and no call must meet the smaller one of both. So the one that
-/// grows is written first, and both are written in `Release` and read in `Acquire` by who asks for the second.
+/// The longest wait is `Relaxed`, and goes with nothing else. The length is among the bounds of the permits.
 pub(super) struct WaitQueue {
     permits: Permits,
     line: Mutex<Line>,
-    /// Beside the line, so that where nobody may wait a refusal takes no lock.
-    length: AtomicU32,
     longest_wait_ns: AtomicU64,
 }
 
@@ -52,13 +48,15 @@ pub(super) type Number = u64;
 impl WaitQueue {
     pub(super) fn new(limit: u32, queue: QueueSettings) -> Self {
         Self {
-            permits: Permits::new(limit),
+            permits: Permits::within(Bounds {
+                limit,
+                length: queue.length,
+            }),
             line: Mutex::new(Line {
                 waiters: BTreeMap::new(),
                 next: 0,
                 order: queue.order,
             }),
-            length: AtomicU32::new(queue.length),
             longest_wait_ns: AtomicU64::new(nanos(queue.longest_wait)),
         }
     }
@@ -79,21 +77,31 @@ impl WaitQueue {
         self.settings_of(&self.line.lock())
     }
 
-    /// Sets who may join from now on, for how long, and whose turn is next, and returns what was set
-    /// before. Who waits goes on waiting.
-    pub(super) fn exchange(&self, queue: QueueSettings) -> QueueSettings {
+    /// Sets, where that is to change, how many may be in flight, and who may join from now on, for how long, and whose
+    /// turn is next; returns what was set before. Who waits goes on waiting; a new limit is to be followed by
+    /// [`serve`](Self::serve).
+    pub(super) fn exchange(
+        &self,
+        limit: Option<u32>,
+        queue: Option<QueueSettings>,
+    ) -> (u32, QueueSettings) {
         let mut line = self.line.lock();
-        let before = self.settings_of(&line);
-        line.order = queue.order;
-        self.length.store(queue.length, Release);
-        self.longest_wait_ns
-            .store(nanos(queue.longest_wait), Relaxed);
-        before
+        let settings = self.settings_of(&line);
+        if let Some(queue) = queue {
+            line.order = queue.order;
+            self.longest_wait_ns
+                .store(nanos(queue.longest_wait), Relaxed);
+        }
+        let before = self.permits.set_bounds(|bounds| Bounds {
+            limit: limit.unwrap_or(bounds.limit),
+            length: queue.map_or(bounds.length, |queue| queue.length),
+        });
+        (before.limit, settings)
     }
 
     fn settings_of(&self, line: &Line) -> QueueSettings {
         QueueSettings {
-            length: self.length.load(Relaxed),
+            length: self.permits.bounds().length,
             order: line.order,
             longest_wait: self.longest_wait(),
         }
@@ -118,29 +126,24 @@ impl WaitQueue {
     /// If a permit has become free, it is taken, and it is that number's turn.
     #[cold]
     pub(super) fn join(&self) -> Option<Number> {
-        // For its ordering: the length is then at least as new as the limit that the call has met.
-        self.permits.limit();
         loop {
-            let length = self.length.load(Acquire);
-            if length == 0 {
-                // The limit may have grown before the line was closed.
-                let is_in = self.try_acquire();
-                return is_in.then(|| self.line.lock().draw());
+            let Bounds { limit, length } = self.permits.bounds();
+            // Where nobody may wait a refusal takes no lock.
+            if length > 0 {
+                let mut line = self.line.lock();
+                if line.waiters.is_empty() && self.permits.acquire_or_wait() {
+                    return Some(line.draw());
+                }
+                if line.waiters.len() < length as usize {
+                    return Some(line.append());
+                }
+            } else if self.try_acquire() {
+                return Some(self.line.lock().draw());
             }
-            let mut line = self.line.lock();
-            if line.waiters.is_empty() && self.permits.acquire_or_wait() {
-                return Some(line.draw());
-            }
-            if line.waiters.len() < length as usize {
-                let number = line.draw();
-                line.waiters.insert(number, None);
-                return Some(number);
-            }
-            if !self.permits.is_any_left() {
+            if self.permits.in_flight() >= limit {
                 return None;
             }
             // The limit has grown, and those who wait are about to be let in.
-            drop(line);
             self.serve();
         }
     }
@@ -205,13 +208,19 @@ impl Line {
         self.next += 1;
         self.next
     }
+
+    fn append(&mut self) -> Number {
+        let number = self.draw();
+        self.waiters.insert(number, None);
+        number
+    }
 }
 
 impl fmt::Debug for WaitQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WaitQueue")
             .field("permits", &self.permits)
-            .field("length", &self.length)
+            .field("length", &self.permits.bounds().length)
             .field("longest_wait", &self.longest_wait())
             .finish_non_exhaustive()
     }

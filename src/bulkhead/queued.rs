@@ -20,7 +20,9 @@ use super::{
 use crate::{
     clock::{Now, Tick},
     event::{Scope, tell_settings},
-    gate::{self, Borrowed, Completion, Flight, GateLayer, Handle, Policy, Queue, QueuedLayer},
+    gate::{
+        self, Borrowed, Completion, Flight, GateLayer, Handle, Later, Policy, Queue, QueuedLayer,
+    },
     rejection::{Reason, Rejection},
     settings::SettingsError,
 };
@@ -150,23 +152,15 @@ impl QueuedBulkhead {
         self.limit_changed(from, limit);
     }
 
-    /// Sets limit and queue, which was checked, and returns those before. A new limit is to be followed by
+    /// Sets the limit and the queue, which was checked, where there are new ones, in one step, so that no call meets
+    /// the smaller one of both; returns those before. A new limit is to be followed by
     /// [`limit_changed`](Self::limit_changed), under no lock.
-    ///
-    /// What grows does so first; see [`WaitQueue`].
     pub(crate) fn exchange(
         &self,
         limit: Option<u32>,
         queue: Option<QueueSettings>,
-    ) -> (Option<u32>, Option<QueueSettings>) {
-        let set_limit = || limit.map(|limit| self.shared.queue.permits().set_limit(limit));
-        let set_queue = || queue.map(|queue| self.shared.queue.exchange(queue));
-        if limit.is_some_and(|limit| limit < self.limit()) {
-            let queue = set_queue();
-            (set_limit(), queue)
-        } else {
-            (set_limit(), set_queue())
-        }
+    ) -> (u32, QueueSettings) {
+        self.shared.queue.exchange(limit, queue)
     }
 
     /// Lets in whom a new limit admits, and tells observers of it.
@@ -183,7 +177,8 @@ impl QueuedBulkhead {
     /// A setting that is out of its range; then nothing has changed.
     pub fn set_queue(&self, queue: QueueSettings) -> Result<(), SettingsError> {
         queue.check()?;
-        let applied = QueueSettings::applied(&self.shared.queue.exchange(queue), &queue);
+        let (_, before) = self.exchange(None, Some(queue));
+        let applied = QueueSettings::applied(&before, &queue);
         tell_settings(&self.shared.scope, &applied);
         Ok(())
     }
@@ -252,6 +247,10 @@ impl Policy for QueuedBulkhead {
     #[inline(always)]
     fn settle(&self, permit: Permit, _: &Completion<'_>) {
         self.withdraw(permit);
+    }
+
+    fn settle_later(&self, permit: Permit, _: &Completion<'_>) -> Option<Later> {
+        Some(Later::new(self.clone(), permit))
     }
 
     #[inline]

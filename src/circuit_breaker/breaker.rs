@@ -14,7 +14,7 @@ use super::{
 use crate::{
     clock::Now,
     event::{Cause, Mode, Scope, State, tell_settings},
-    gate::{Borrowed, Completion, Flight, GateLayer, Handle, Judge, Policy, call},
+    gate::{Borrowed, Completion, Flight, GateLayer, Handle, Judge, Later, Policy, call},
     rejection::Rejection,
     settings::{Applied, SettingsError},
     sync::{AtomicU32, AtomicU64, Ordering},
@@ -340,6 +340,10 @@ impl Policy for CircuitBreaker {
         self.settle_over(permit, completion, |counts| {
             counts.cursor(completion.now().tick())
         });
+    }
+
+    fn settle_later(&self, permit: CircuitPermit, _: &Completion<'_>) -> Option<Later> {
+        Some(Later::new(self.clone(), permit))
     }
 
     fn withdraw(&self, permit: CircuitPermit) {

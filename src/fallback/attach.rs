@@ -29,7 +29,7 @@ impl Attach for BoxError {
     fn attach(self, fallback: BoxError) -> Self {
         match self.downcast::<Rejection>() {
             Ok(rejection) => rejection.attach(fallback).into(),
-            Err(original) => Failed { original, fallback }.into(),
+            Err(original) => Failed::new(original, fallback).into(),
         }
     }
 }
@@ -44,6 +44,10 @@ pub struct Failed {
 }
 
 impl Failed {
+    pub(crate) const fn new(original: BoxError, fallback: BoxError) -> Self {
+        Self { original, fallback }
+    }
+
     /// Returns the error that the fallback was to mend.
     #[must_use]
     pub fn original(&self) -> &(dyn Error + Send + Sync + 'static) {

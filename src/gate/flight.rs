@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     clock::Now,
-    event::Event,
+    event::{Event, Scope},
     outcome::{Outcome, Verdict},
     rejection::Rejection,
 };
@@ -175,23 +175,25 @@ fn finish<G: Host>(host: &G, permit: PermitOf<G>, start: Start, waited_ns: u64, 
         host.spread();
     }
     if host.scope().is_observed() {
-        completion.lend(|completion| tell_settled(host, completion));
+        completion.lend(|completion| tell_settled(host.scope(), completion));
     }
 }
 
 #[cold]
-fn tell_settled<G: Host>(host: &G, completion: &Completion<'_>) {
-    host.scope().tell(&Event::Settled {
-        outcome: completion.outcome(),
-        latency: completion.latency(),
-    });
+pub(super) fn tell_settled(scope: &Scope, completion: &Completion<'_>) {
+    if scope.is_observed() {
+        scope.tell(&Event::Settled {
+            outcome: completion.outcome(),
+            latency: completion.latency(),
+        });
+    }
 }
 
-/// What is left of a flight that was dropped before it was settled.
+/// What is left of a flight that was dropped, or is continued elsewhere, before it was settled.
 pub(super) struct Abandoned<P> {
-    permit: P,
-    start: Start,
-    waited_ns: u64,
+    pub(super) permit: P,
+    pub(super) start: Start,
+    pub(super) waited_ns: u64,
     running: Running,
 }
 

@@ -10,7 +10,7 @@ use std::{
 use pin_project::pin_project;
 
 use super::{
-    Flight,
+    Flight, aloft,
     host::{Host, Judge},
 };
 
@@ -77,7 +77,12 @@ where
                 flight.set_running(false);
                 let mut answer = ready!(polled);
                 let verdict = flight.host().verdict(answer.as_ref());
-                flight.finish(verdict);
+                match &mut answer {
+                    Ok(response) if flight.host().goes_on(response) => {
+                        aloft::go_on(flight, response, verdict);
+                    }
+                    Ok(_) | Err(_) => flight.finish(verdict),
+                }
                 flight.host().pass(&mut answer);
                 Poll::Ready(answer)
             }

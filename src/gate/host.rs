@@ -6,7 +6,7 @@ use super::{Flight, Policy, ResponseFuture, flight::abandon};
 use crate::{
     clock::Now,
     event::{Event, Scope},
-    outcome::{Classify, ErrorsAsFailures, Verdict},
+    outcome::{Aloft, Classify, ErrorsAsFailures, Verdict},
     rejection::Rejection,
 };
 
@@ -61,6 +61,19 @@ pub trait Judge<Res, Err>: Host {
 
     /// Turns a rejection into an answer.
     fn refuse(&self, rejection: Rejection) -> Result<Res, Err>;
+
+    /// Returns whether the call goes on after this answer.
+    #[inline]
+    fn goes_on(&self, response: &Res) -> bool {
+        let _ = response;
+        false
+    }
+
+    /// Hands a call that goes on over to its answer.
+    fn go_on(&self, response: &mut Res, call: Aloft) {
+        let _ = response;
+        call.end();
+    }
 
     /// Sees an answer before it is passed on.
     #[inline]

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     event::Scope,
-    outcome::{Classify, ErrorsAsFailures, Verdict},
+    outcome::{Aloft, Classify, ErrorsAsFailures, Verdict},
     rejection::Rejection,
     stripes::Spread,
 };
@@ -186,6 +186,15 @@ where
     #[inline]
     fn verdict(&self, answer: Result<&Res, &Err>) -> Verdict {
         self.shared.classify.classify(answer)
+    }
+
+    #[inline]
+    fn goes_on(&self, response: &Res) -> bool {
+        self.shared.classify.goes_on(response)
+    }
+
+    fn go_on(&self, response: &mut Res, call: Aloft) {
+        self.shared.classify.go_on(response, call);
     }
 
     fn refuse(&self, rejection: Rejection) -> Result<Res, Err> {

@@ -52,6 +52,12 @@
 //! # }
 //! ```
 //!
+//! # Answers in parts
+//!
+//! A call ends when its future gives the answer, unless the classifier says that the answer
+//! [goes on](crate::outcome::Classify::goes_on): then the call lives in it, with the permits of all policies that
+//! [keep them](Policy::settle_later), until the answer has ended. The feature `http` makes use of it for bodies.
+//!
 //! # Errors
 //!
 //! A refused call ends with a [`Rejection`](crate::rejection::Rejection) converted into the inner
@@ -64,6 +70,7 @@
 //! Dropping the response future at any point gives back everything the call held and counts it as
 //! cancelled; a panic of the inner service counts as a failure.
 
+mod aloft;
 mod flight;
 mod future;
 mod host;
@@ -76,6 +83,7 @@ mod service;
 mod waiting;
 
 pub use self::{
+    aloft::Later,
     flight::Flight,
     future::ResponseFuture,
     host::{Borrowed, Handle, Host, Judge},

@@ -2,6 +2,7 @@
 
 use std::{cell::Cell, time::Duration};
 
+use super::Later;
 use crate::{
     clock::{Now, Tick},
     outcome::{Outcome, Verdict},
@@ -48,6 +49,15 @@ pub trait Policy {
     /// Takes back the permit of a call that ended.
     fn settle(&self, permit: Self::Permit, completion: &Completion<'_>) {
         let _ = (permit, completion);
+    }
+
+    /// Takes back the permit of a call whose answer has begun and may go on, now or when it has ended.
+    ///
+    /// The default is now. For a permit that is to be held until the end, return [`Later::new`] of a clone of the
+    /// policy and the permit.
+    fn settle_later(&self, permit: Self::Permit, completion: &Completion<'_>) -> Option<Later> {
+        self.settle(permit, completion);
+        None
     }
 
     /// Takes back the permit of a call that never began, because another policy refused it.
@@ -224,6 +234,11 @@ impl<P: Policy> Policy for Option<P> {
         }
     }
 
+    fn settle_later(&self, permit: Self::Permit, completion: &Completion<'_>) -> Option<Later> {
+        let (policy, permit) = self.as_ref().zip(permit)?;
+        policy.settle_later(permit, completion)
+    }
+
     fn withdraw(&self, permit: Self::Permit) {
         if let (Some(policy), Some(permit)) = (self, permit) {
             policy.withdraw(permit);
@@ -275,6 +290,16 @@ impl<A: Policy, B: Policy> Policy for (A, B) {
         self.0.settle(first.keep(), completion);
     }
 
+    fn settle_later(
+        &self,
+        (first, last): Self::Permit,
+        completion: &Completion<'_>,
+    ) -> Option<Later> {
+        let first = Held::new(&self.0, first);
+        let last = self.1.settle_later(last, completion);
+        Later::join(self.0.settle_later(first.keep(), completion), last)
+    }
+
     fn withdraw(&self, (first, last): Self::Permit) {
         self.1.withdraw(last);
         self.0.withdraw(first);
@@ -324,6 +349,18 @@ impl<A: Policy, B: Policy, C: Policy> Policy for (A, B, C) {
         self.2.settle(last, completion);
         self.1.settle(second.keep(), completion);
         self.0.settle(first.keep(), completion);
+    }
+
+    fn settle_later(
+        &self,
+        (first, second, last): Self::Permit,
+        completion: &Completion<'_>,
+    ) -> Option<Later> {
+        let first = Held::new(&self.0, first);
+        let second = Held::new(&self.1, second);
+        let last = self.2.settle_later(last, completion);
+        let last = Later::join(self.1.settle_later(second.keep(), completion), last);
+        Later::join(self.0.settle_later(first.keep(), completion), last)
     }
 
     fn withdraw(&self, (first, second, last): Self::Permit) {

@@ -8,7 +8,7 @@ use crate::{
     circuit_breaker::CircuitBreaker,
     clock::{Now, Tick, nanos},
     event::{Mode, Scope},
-    gate::{Completion, Handle, Policy, Queue},
+    gate::{Completion, Handle, Later, Policy, Queue},
     outcome::Outcome,
     rejection::Rejection,
     settings::SettingsError,
@@ -199,6 +199,10 @@ impl Policy for Control {
         breaker.settle_at(cursor, probe, completion);
         // Last, for it wakes whoever is next, and that is the code of others.
         bulkhead.withdraw(permit);
+    }
+
+    fn settle_later(&self, permits: Permits, _: &Completion<'_>) -> Option<Later> {
+        Some(Later::new(self.clone(), permits))
     }
 
     #[cold]

@@ -14,7 +14,7 @@ use crate::{
     event::Scope,
     fallback::Attach,
     gate::Refusal,
-    outcome::{Classify, Verdict, outcome_of_rejection},
+    outcome::{Aloft, Classify, Verdict, outcome_of_rejection},
     rejection::{BoxError, Rejection},
 };
 
@@ -80,6 +80,15 @@ where
             Err(Fault::Inner(error)) => self.0.classify(Err(error)),
             Err(Fault::Rejected(rejection)) => outcome_of_rejection(rejection).into(),
         }
+    }
+
+    #[inline]
+    fn goes_on(&self, response: &Res) -> bool {
+        self.0.goes_on(response)
+    }
+
+    fn go_on(&self, response: &mut Res, call: Aloft) {
+        self.0.go_on(response, call);
     }
 }
 

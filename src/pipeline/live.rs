@@ -46,19 +46,19 @@ impl Control {
         let parts = &*self.parts;
         let (breaker, bulkhead) = &parts.policies;
         let mut settings = parts.settings.lock();
-        let queue = told.queue_after(bulkhead.queue());
-        self.prepare_for(queue)?;
+        let has_new_queue = settings.queue != told.queue;
+        let new_queue = has_new_queue.then(|| told.queue_after(bulkhead.queue()));
+        new_queue.map_or(Ok(()), |queue| self.prepare_for(queue))?;
         let breaker = breaker.change(&told.circuit_breaker)?;
         let mut after = told.clone();
         breaker.keep(&mut after.circuit_breaker);
         let limit = |settings: &Settings| settings.bulkhead_or_unlimited().limit;
         let new_limit = Some(limit(&after)).filter(|new| *new != limit(&settings));
-        let new_queue = Some(queue).filter(|_| settings.queue != after.queue);
         let (old_limit, old_queue) = bulkhead.exchange(new_limit, new_queue);
         let change = Change {
             has_new_timeout: settings.timeout != after.timeout,
-            limit: old_limit.zip(new_limit),
-            queue: old_queue.zip(new_queue),
+            limit: new_limit.map(|new| (old_limit, new)),
+            queue: new_queue.map(|new| (old_queue, new)),
             breaker,
         };
         parts.time_limit.set(after.timeout);
@@ -83,7 +83,7 @@ impl Change {
         ];
         let queue = self
             .queue
-            .map(|(before, after)| QueueSettings::applied(&before, &after));
+            .map(|(old, new)| QueueSettings::applied(&old, &new));
         Applied::new(&changed, &[])
             .with("queue", queue.unwrap_or_default())
             .with("circuit_breaker", self.breaker.applied())

@@ -112,8 +112,8 @@
 //! Then the service does not fit the pipeline. `BoxCloneSyncService::new(guarded)` says why. It is one of
 //! these:
 //!
-//! * Its error is not `From<Rejection>`. A bare `reqwest::Client` is such a service: `.map_err(BoxError::from)`
-//!   below the pipeline, an error enum of yours, or `reject_with`.
+//! * Its error is not `From<Rejection>`: `.map_err(BoxError::from)` below the pipeline, an error enum of yours, or
+//!   `reject_with`. A bare `reqwest::Client` is such a service; the feature `reqwest` has a client that fits.
 //! * It is not `Clone`.
 //! * A closure lacks the types of its arguments, as in `|fault: &Fault<BoxError>|`, or `reject_with` takes the
 //!   rejection by value.

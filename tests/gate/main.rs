@@ -5,6 +5,7 @@ mod support;
 
 mod admission;
 mod errors;
+mod exchange;
 mod flight;
 mod observers;
 mod stacks;

@@ -11,42 +11,31 @@ use std::{
 use axum::{Router, extract::State, http::StatusCode, routing::get as route};
 use portcullis::{
     circuit_breaker,
-    outcome::Outcome,
+    fallback::FallbackLayer,
     pipeline::{Fault, Pipeline},
-    rejection::{BoxError, Rejection},
+    rejection::Rejection,
+    reqwest::{ByStatus, Client, Error, RequestBuilderExt},
 };
-use reqwest::{Method, Request, Response};
-use tokio::net::TcpListener;
-use tower::{Service, ServiceBuilder, ServiceExt};
+use reqwest::{Request, Response};
+use tower::{Service, ServiceBuilder, util::BoxCloneSyncService};
 
-use crate::{Work, client, serve, soon};
-
-/// reqwest takes any answer for a success; a 500 is none.
-fn by_status(answer: Result<&Response, &BoxError>) -> Outcome {
-    match answer {
-        Ok(response) if !response.status().is_server_error() => Outcome::Success,
-        Ok(_) | Err(_) => Outcome::Failure,
-    }
-}
-
-fn request(url: &str) -> Request {
-    Request::new(Method::GET, url.parse().unwrap())
-}
+use crate::{Work, client, gone, serve, soon};
 
 fn after_five_calls() -> circuit_breaker::Settings {
     circuit_breaker::Settings::default().minimum_calls(5)
 }
 
-async fn send<S>(service: &S, url: &str) -> Result<Response, BoxError>
+/// Sends as reqwest's users do, through a clone as one for each task.
+async fn send<S>(service: &S, url: &str) -> Result<Response, Error>
 where
-    S: Service<Request, Response = Response, Error = BoxError> + Clone,
+    S: Service<Request, Response = Response, Error = Error> + Clone,
 {
-    soon(service.clone().oneshot(request(url))).await
+    soon(client().get(url).send_through(&mut service.clone())).await
 }
 
-fn rejection(answer: Result<Response, BoxError>) -> Rejection {
+fn rejection(answer: Result<Response, Error>) -> Rejection {
     let error = answer.expect_err("a rejection");
-    Rejection::find(&*error).expect("a rejection").clone()
+    error.rejection().expect("a rejection").clone()
 }
 
 #[tokio::test]
@@ -65,13 +54,12 @@ async fn a_server_that_fails_opens_the_circuit_and_closes_it_when_it_recovers() 
         .open_jitter(0.0);
     let pipeline = Pipeline::builder("upstream")
         .circuit_breaker(settings)
-        .classify(by_status)
+        .classify(ByStatus::default())
         .build()
         .unwrap();
     let service = ServiceBuilder::new()
         .layer(pipeline.layer())
-        .map_err(BoxError::from)
-        .service(client());
+        .service(Client::new(client()));
 
     for _ in 0..5 {
         assert_eq!(send(&service, &url).await.unwrap().status(), 500);
@@ -83,8 +71,7 @@ async fn a_server_that_fails_opens_the_circuit_and_closes_it_when_it_recovers() 
         match send(&service, &url).await {
             Ok(response) => break response,
             Err(error) => {
-                let rejection = Rejection::find(&*error).unwrap();
-                assert!(rejection.is_circuit_open());
+                assert!(error.rejection().unwrap().is_circuit_open());
                 tokio::task::yield_now().await;
             }
         }
@@ -100,24 +87,19 @@ async fn a_server_that_fails_opens_the_circuit_and_closes_it_when_it_recovers() 
 
 #[tokio::test]
 async fn refused_connections_open_the_circuit() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    // Nobody listens there any more.
-    drop(listener);
+    let url = gone().await;
     let pipeline = Pipeline::builder("upstream")
         .circuit_breaker(after_five_calls())
-        .classify(by_status)
+        .classify(ByStatus::default())
         .build()
         .unwrap();
     let service = ServiceBuilder::new()
         .layer(pipeline.layer())
-        .map_err(BoxError::from)
-        .service(client());
+        .service(Client::new(client()));
 
     for _ in 0..5 {
         let error = send(&service, &url).await.unwrap_err();
-        let error: &reqwest::Error = error.downcast_ref().expect("reqwest's own");
-        assert!(error.is_connect());
+        assert!(error.request().expect("reqwest's own").is_connect());
     }
     let refused = rejection(send(&service, &url).await);
     assert!(refused.is_circuit_open());
@@ -138,8 +120,7 @@ async fn a_server_that_hangs_runs_out_of_time_and_opens_the_circuit() {
         .unwrap();
     let service = ServiceBuilder::new()
         .layer(pipeline.layer())
-        .map_err(BoxError::from)
-        .service(client());
+        .service(Client::new(client()));
 
     let calls = (0..5).map(|_| send(&service, &url));
     for answer in soon(futures_util::future::join_all(calls)).await {
@@ -152,31 +133,136 @@ async fn a_server_that_hangs_runs_out_of_time_and_opens_the_circuit() {
 
 #[tokio::test]
 async fn a_fallback_answers_for_a_server_that_is_gone() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    drop(listener);
+    let url = gone().await;
+    let answer = |fault: &Fault<Error>| {
+        let body = match fault {
+            Fault::Rejected(rejection) => rejection.to_string(),
+            Fault::Inner(_) => "no connection".to_owned(),
+        };
+        Response::from(axum::http::Response::new(body))
+    };
     let pipeline = Pipeline::builder("upstream")
         .circuit_breaker(after_five_calls())
-        .fallback(|fault: &Fault<reqwest::Error>| {
-            let body = match fault {
-                Fault::Rejected(rejection) => rejection.to_string(),
-                Fault::Inner(_) => "no connection".to_owned(),
-            };
-            Response::from(axum::http::Response::new(body))
-        })
-        .reject_with(|_: &Rejection| -> Response { unreachable!("the fallback is for all") })
+        .fallback(answer)
         .build()
         .unwrap();
     let service = ServiceBuilder::new()
         .layer(pipeline.layer())
-        .service(client());
+        .service(Client::new(client()));
 
     let mut bodies = Vec::new();
     for _ in 0..6 {
-        let response = soon(service.clone().oneshot(request(&url))).await.unwrap();
+        let response = send(&service, &url).await.unwrap();
         bodies.push(soon(response.text()).await.unwrap());
     }
     assert_eq!(bodies[..5], ["no connection"; 5]);
     assert_eq!(bodies[5], "upstream: circuit open");
     assert_eq!(pipeline.snapshot().lifetime.fallback_success, 6);
+}
+
+#[tokio::test]
+async fn a_bare_client_needs_no_wrapper_where_rejections_are_responses() {
+    let url = gone().await;
+    let pipeline = Pipeline::builder("upstream")
+        .circuit_breaker(after_five_calls())
+        .classify(ByStatus::default())
+        .reject_with(|_: &Rejection| Response::from(axum::http::Response::new("busy")))
+        .build()
+        .unwrap();
+    let mut service = ServiceBuilder::new()
+        .layer(pipeline.layer())
+        .service(client());
+
+    for _ in 0..5 {
+        let error = soon(client().get(&url).send_through(&mut service)).await;
+        assert!(error.unwrap_err().is_connect());
+    }
+    let response = soon(client().get(&url).send_through(&mut service)).await;
+    assert_eq!(soon(response.unwrap().text()).await.unwrap(), "busy");
+}
+
+#[tokio::test]
+async fn a_replica_that_fails_too_leaves_its_error_with_the_first_one() {
+    let url = gone().await;
+    let replica = Client::new(client());
+    let pipeline = Pipeline::builder("upstream")
+        .fallback_layer(FallbackLayer::service(replica, Request::try_clone))
+        .build()
+        .unwrap();
+    let service = ServiceBuilder::new()
+        .layer(pipeline.layer())
+        .service(Client::new(client()));
+
+    let error = send(&service, &url).await.unwrap_err();
+    assert!(error.request().expect("reqwest's own").is_connect());
+    let Error::Failed(failed) = &error else {
+        panic!("{error:?}");
+    };
+    assert!(failed.fallback().downcast_ref::<Error>().is_some());
+    assert_eq!(pipeline.snapshot().lifetime.fallback_failure, 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_built_does_not_reach_the_service() {
+    let pipeline = Pipeline::builder("upstream").build().unwrap();
+    let service = ServiceBuilder::new()
+        .layer(pipeline.layer())
+        .service(Client::new(client()));
+    let error = send(&service, "no address").await.unwrap_err();
+    assert!(error.request().expect("reqwest's own").is_builder());
+    assert_eq!(pipeline.snapshot().lifetime.calls(), 0);
+}
+
+#[tokio::test]
+async fn requests_wait_until_the_service_is_ready() {
+    let url = serve(Router::new().route("/", route(async || "here"))).await;
+    // It is ready at the second poll, and `call` panics before.
+    let mut service = ServiceBuilder::new()
+        .concurrency_limit(1)
+        .service(Client::new(client()));
+    let mut other = service.clone();
+    std::future::poll_fn(|cx| other.poll_ready(cx))
+        .await
+        .unwrap();
+    let request = client().get(&url);
+    let mut sending = tokio_test::task::spawn(request.send_through(&mut service));
+    tokio_test::assert_pending!(sending.poll());
+    drop(other);
+    assert!(sending.is_woken());
+    assert_eq!(soon(sending).await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_guarded_client_is_kept_in_a_struct_and_cloned_into_tasks() {
+    #[derive(Clone)]
+    struct Inventory {
+        client: reqwest::Client,
+        shelves: BoxCloneSyncService<Request, Response, Error>,
+    }
+    let url = serve(Router::new().route("/", route(async || "shelf 7"))).await;
+    let pipeline = Pipeline::builder("upstream")
+        .classify(ByStatus::default())
+        .fallback(|_: &Fault<Error>| Response::from(axum::http::Response::new("cached")))
+        .build()
+        .unwrap();
+    let guarded = ServiceBuilder::new()
+        .layer(pipeline.layer())
+        .service(Client::new(client()));
+    let inventory = Inventory {
+        client: client(),
+        shelves: BoxCloneSyncService::new(guarded),
+    };
+
+    let tasks = (0..4).map(|_| {
+        let (mut inventory, url) = (inventory.clone(), url.clone());
+        tokio::spawn(async move {
+            let request = inventory.client.get(url);
+            let response = request.send_through(&mut inventory.shelves).await?;
+            response.text().await.map_err(Error::from)
+        })
+    });
+    for answer in soon(futures_util::future::join_all(tasks)).await {
+        assert_eq!(answer.unwrap().unwrap(), "shelf 7");
+    }
+    assert_eq!(pipeline.snapshot().lifetime.success, 4);
 }

@@ -1,12 +1,20 @@
 //! axum servers and reqwest clients over loopback.
 
 mod client;
+mod collecting;
+mod health;
+mod itself;
+mod keys;
+mod kinds;
+mod leaving;
 mod server;
+mod whole;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
 use axum::{Router, http::StatusCode};
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
     sync::{Semaphore, mpsc},
     task::JoinSet,
@@ -25,6 +33,37 @@ async fn serve(router: Router) -> String {
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async { axum::serve(listener, router).await });
     url
+}
+
+/// The address of a server that is no more.
+async fn gone() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    format!("http://{}/", listener.local_addr().unwrap())
+}
+
+/// Answers every connection with the same bytes, whatever it is asked, and then closes it or holds it for ever.
+async fn serve_bytes(answer: impl Into<Vec<u8>>, afterwards: Afterwards) -> String {
+    let answer = answer.into();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((mut connection, _)) = listener.accept().await {
+            let mut request = [0; 1 << 10];
+            let _ = connection.read(&mut request).await;
+            let _ = connection.write_all(&answer).await;
+            if afterwards == Afterwards::Hold {
+                held.push(connection);
+            }
+        }
+    });
+    url
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Afterwards {
+    Close,
+    Hold,
 }
 
 /// A client with connections of its own.

@@ -189,27 +189,5 @@ fn counted(control: &Control) -> Vec<(&'static str, u64)> {
 }
 
 fn counted_for_life(control: &Control) -> Vec<(&'static str, u64)> {
-    let tally = control.snapshot().lifetime;
-    let mut counts = vec![
-        ("success", tally.success),
-        ("failure", tally.failure),
-        ("timeout", tally.timeout),
-        ("slow", tally.slow),
-        ("ignored", tally.ignored),
-        ("cancelled", tally.cancelled),
-        ("circuit_open", tally.circuit_open),
-        ("circuit_forced_open", tally.circuit_forced_open),
-        ("half_open_full", tally.half_open_full),
-        ("ramping_up", tally.ramping_up),
-        ("not_ready", tally.not_ready),
-        ("bulkhead_full", tally.bulkhead_full),
-        ("wait_timed_out", tally.wait_timed_out),
-        ("other_rejection", tally.other_rejection),
-        ("would_reject", tally.would_reject),
-        ("fallback_success", tally.fallback_success),
-        ("fallback_failure", tally.fallback_failure),
-        ("fallback_rejected", tally.fallback_rejected),
-    ];
-    counts.retain(|(_, count)| *count > 0);
-    counts
+    support::counted(&control.snapshot().lifetime)
 }

@@ -13,8 +13,9 @@ use std::{
 
 use portcullis::{
     clock::Now,
-    gate::{Completion, Policy},
+    gate::{Completion, Later, Policy},
     rejection::{Reason, Rejection},
+    window::Tally,
 };
 
 /// Awaits something that would otherwise hang the test; a paused clock makes the limit immediate.
@@ -22,6 +23,32 @@ pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(60), future)
         .await
         .expect("it should have ended")
+}
+
+/// Returns what was counted, but for zeros.
+pub(crate) fn counted(tally: &Tally) -> Vec<(&'static str, u64)> {
+    let mut counts = vec![
+        ("success", tally.success),
+        ("failure", tally.failure),
+        ("timeout", tally.timeout),
+        ("slow", tally.slow),
+        ("ignored", tally.ignored),
+        ("cancelled", tally.cancelled),
+        ("circuit_open", tally.circuit_open),
+        ("circuit_forced_open", tally.circuit_forced_open),
+        ("half_open_full", tally.half_open_full),
+        ("ramping_up", tally.ramping_up),
+        ("not_ready", tally.not_ready),
+        ("bulkhead_full", tally.bulkhead_full),
+        ("wait_timed_out", tally.wait_timed_out),
+        ("other_rejection", tally.other_rejection),
+        ("would_reject", tally.would_reject),
+        ("fallback_success", tally.fallback_success),
+        ("fallback_failure", tally.fallback_failure),
+        ("fallback_rejected", tally.fallback_rejected),
+    ];
+    counts.retain(|(_, count)| *count > 0);
+    counts
 }
 
 /// What happened, in order.
@@ -48,6 +75,7 @@ pub(crate) struct Spy {
     panicking: Arc<AtomicBool>,
     shut: Arc<AtomicBool>,
     wants_latency: bool,
+    stays: bool,
 }
 
 impl Spy {
@@ -59,12 +87,21 @@ impl Spy {
             panicking: Arc::default(),
             shut: Arc::default(),
             wants_latency: false,
+            stays: false,
         }
     }
 
     pub(crate) fn wanting_latency(self) -> Self {
         Self {
             wants_latency: true,
+            ..self
+        }
+    }
+
+    /// Keeps its permits until a call that goes on has ended.
+    pub(crate) fn staying(self) -> Self {
+        Self {
+            stays: true,
             ..self
         }
     }
@@ -106,10 +143,22 @@ impl Policy for Spy {
 
     fn settle(&self, mut pass: Pass, completion: &Completion<'_>) {
         pass.0 = None;
+        if self.panicking.load(Ordering::Relaxed) {
+            self.note("panics");
+            panic!("the policy's own");
+        }
         self.note(&match completion.latency() {
             Some(latency) => format!("settles {:?} after {latency:?}", completion.outcome()),
             None => format!("settles {:?}", completion.outcome()),
         });
+    }
+
+    fn settle_later(&self, pass: Pass, completion: &Completion<'_>) -> Option<Later> {
+        if self.stays {
+            return Some(Later::new(self.clone(), pass));
+        }
+        self.settle(pass, completion);
+        None
     }
 
     fn withdraw(&self, mut pass: Pass) {
