@@ -101,6 +101,8 @@
 //! traffic does not reach.
 //!
 //! Settings that you apply to one key by hand go with its pipeline; those of a source come back with the key.
+//! A [`Control`](crate::pipeline::Control) does not keep the pipeline of its key either: to steer a key by hand for
+//! long, resolve it, or use a pattern.
 
 mod handle;
 mod index;

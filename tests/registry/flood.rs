@@ -185,3 +185,20 @@ fn added_and_removed_are_told_of_each_pipeline() {
         .collect();
     assert_eq!(told, expected);
 }
+
+/// With what the registry knows of it.
+#[test]
+fn a_pipeline_by_key_takes_less_than_8_kib() {
+    const KEYS: usize = 1_000;
+    let (registry, time) = (Registry::new(), Time::default());
+    let set = set_on(&registry, &time, 10_000);
+    let memory = allocation_counter::measure(|| {
+        for key in 0..KEYS {
+            ask(&set, good(format!("tenant-{key}"))).unwrap();
+        }
+    });
+    assert_eq!(set.key_count(), KEYS);
+    let each = usize::try_from(memory.bytes_current).unwrap() / KEYS;
+    println!("{each} bytes a key");
+    assert!(each <= 8 << 10, "{each}");
+}

@@ -1,5 +1,7 @@
 //! New settings for all pipelines.
 
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
 use portcullis::registry::SettingsSource;
 
 use super::*;
@@ -155,6 +157,46 @@ async fn who_is_asked_may_ask_back() {
     assert_eq!(set.get("key").control().settings().timeout, None);
     // The source knows the registry, which would hold it for ever.
     registry.apply(Arc::new(limit(1))).unwrap();
+}
+
+/// Another source comes while the first one is asked about a pipeline that is being made.
+#[tokio::test(start_paused = true)]
+async fn who_was_made_by_an_old_source_has_the_settings_of_the_new_one() {
+    let registry = Registry::new();
+    let other = registry.clone();
+    let overtaken = move |name: &str, code: &Settings| {
+        if name == "late" {
+            other.apply(Arc::new(limit(7))).unwrap();
+        }
+        Ok::<_, SettingsError>(code.clone().timeout(None))
+    };
+    registry.apply(Arc::new(overtaken)).unwrap();
+    let late = registry.register(Pipeline::builder("late")).unwrap();
+    assert_eq!(late.bulkhead().limit(), 7);
+    assert_eq!(late.control().settings().timeout, Some(seconds(1)));
+}
+
+/// Another source comes while the first one is being applied.
+#[tokio::test(start_paused = true)]
+async fn of_two_sources_at_once_the_later_one_holds_for_all() {
+    let registry = Registry::new();
+    for name in ["a", "b", "c"] {
+        registry.register(Pipeline::builder(name)).unwrap();
+    }
+    let other = registry.clone();
+    let asked = AtomicU32::new(0);
+    let overtaken = move |_: &str, code: &Settings| {
+        // Three times for the check; then the first was applied already.
+        if asked.fetch_add(1, Relaxed) == 4 {
+            other.apply(Arc::new(limit(7))).unwrap();
+        }
+        Ok::<_, SettingsError>(code.clone().timeout(None))
+    };
+    registry.apply(Arc::new(overtaken)).unwrap();
+    for control in registry.controls() {
+        assert_eq!(control.bulkhead().limit(), 7, "{}", control.name());
+        assert_eq!(control.settings().timeout, Some(seconds(1)));
+    }
 }
 
 /// Whoever comes while settings change has the newest ones in the end.

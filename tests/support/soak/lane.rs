@@ -173,7 +173,7 @@ fn client(builder: ClientBuilder) -> guarded::Client {
 
 /// As the callers take it, and over and above the default nobody's fault.
 fn by_status() -> guarded::ByStatus {
-    ByStatus::new().ignoring([404]).unwrap().into()
+    guarded::ByStatus::new(ByStatus::new().ignoring([404]).unwrap())
 }
 
 fn by_whole() -> WholeExchange<guarded::ByStatus> {
