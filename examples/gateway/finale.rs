@@ -75,7 +75,8 @@ async fn serve_in_part(lane: &Lane, client: &Client) -> Result<(), BoxError> {
     }
 }
 
-/// Shuts down. A guarded lane first says that it is on its way out, and still answers, until balancers have noticed.
+/// Shuts down. A guarded lane first says that it is on its way out, and still answers, until
+/// balancers have noticed.
 pub(crate) async fn leave(lane: Lane) -> Result<(), BoxError> {
     /// In production as long as some checks of readiness take.
     const NOTICE: Duration = Duration::from_millis(200);

@@ -1,8 +1,9 @@
-//! A gateway to three groups of servers, one of which goes through all kinds of trouble: slow, failing, hanging, gone.
+//! A gateway to three groups of servers, one of which goes through all kinds of trouble: slow,
+//! failing, hanging, gone.
 //!
 //! Everything runs in this one process over real HTTP on loopback: callers → gateway → upstreams.
-//! [`guard`] shows how portcullis is used, and `gateway.toml` how it is told; the rest is there to break things and
-//! to measure.
+//! [`guard`] shows how portcullis is used, and `gateway.toml` what it is told; the rest is there to
+//! break things and to measure.
 //!
 //! ```text
 //! cargo run --release --example gateway

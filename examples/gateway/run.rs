@@ -1,4 +1,5 @@
-//! The same load and faults over all lanes at the same time, and what the guarded one must have come to.
+//! The same load and faults over all lanes at the same time, and what the guarded one must have
+//! come to.
 
 use std::time::Duration;
 

@@ -51,8 +51,8 @@ impl Guard {
         })
     }
 
-    /// Puts a pipeline in front of each group of upstreams, as Zuul does: breaker, permits and time limit are
-    /// those of the group, whichever route a call came by.
+    /// Puts a pipeline in front of each group of upstreams, as Zuul does: breaker, permits and time
+    /// limit are those of the group, whichever route a call came by.
     pub(crate) fn around_upstreams(&self, wire: Wire) -> Result<Client, BoxError> {
         let groups = self.registry.keyed("upstream", |builder: Builder| {
             builder.classify(ByStatus::default()).fallback(stand_in)
@@ -72,7 +72,8 @@ impl Guard {
         Ok(Client::new(service))
     }
 
-    /// Sheds what is too much for the server, then what is too much from one client. Health is asked past both.
+    /// Sheds what is too much for the server, then what is too much from one client. Health is
+    /// asked past both.
     pub(crate) fn in_front_of(&self, routes: Router) -> Result<Router, BoxError> {
         /// Clients name themselves, so that there may be any number of names.
         const MOST_CLIENTS: u32 = 1_000;

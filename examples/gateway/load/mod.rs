@@ -68,8 +68,8 @@ impl Plan {
 pub(crate) struct Sent {
     /// Calls that were left out.
     pub(crate) unsent: u64,
-    /// How late the latest of the others set out. This process does next to nothing then, so that it shows how
-    /// busy the machine is with something else.
+    /// How late the latest of the others set out, which shows how busy the machine is with
+    /// something else.
     pub(crate) latest: Duration,
 }
 
