@@ -77,9 +77,9 @@ impl WaitQueue {
         self.settings_of(&self.line.lock())
     }
 
-    /// Sets, where that is to change, how many may be in flight, and who may join from now on, for how long, and whose
-    /// turn is next; returns what was set before. Who waits goes on waiting; a new limit is to be followed by
-    /// [`serve`](Self::serve).
+    /// Sets, where that is to change, how many may be in flight, and who may join from now on, for how
+    /// long, and whose turn is next; returns what was set before. Who waits goes on waiting; a new limit is
+    /// to be followed by [`serve`](Self::serve).
     pub(super) fn exchange(
         &self,
         limit: Option<u32>,
@@ -176,8 +176,8 @@ impl WaitQueue {
 
     /// Hands out what permits there are.
     ///
-    /// After a change of the limit it is called without a look at the flag: a call that joins then has either seen
-    /// the new limit or is in line by the time the lock is ours.
+    /// After a change of the limit it is called without a look at the flag: a call that joins then has
+    /// either seen the new limit or is in line by the time the lock is ours.
     #[cold]
     pub(super) fn serve(&self) {
         // One at a time, since a waker must not be called under the lock.

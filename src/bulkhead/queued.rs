@@ -152,8 +152,8 @@ impl QueuedBulkhead {
         self.limit_changed(from, limit);
     }
 
-    /// Sets the limit and the queue, which was checked, where there are new ones, in one step, so that no call meets
-    /// the smaller one of both; returns those before. A new limit is to be followed by
+    /// Sets the limit and the queue, which was checked, where there are new ones, in one step, so that no
+    /// call meets the smaller one of both; returns those before. A new limit is to be followed by
     /// [`limit_changed`](Self::limit_changed), under no lock.
     pub(crate) fn exchange(
         &self,
@@ -169,8 +169,9 @@ impl QueuedBulkhead {
         tell_limit(&self.shared.scope, from, to);
     }
 
-    /// Sets the queue for the calls to come. Those who wait go on waiting, for as long as they were given when they
-    /// came, also if they are more than the new length; whose turn is next goes by the new order for them too.
+    /// Sets the queue for the calls to come. Those who wait go on waiting, for as long as they were given
+    /// when they came, also if they are more than the new length; whose turn is next goes by the new order
+    /// for them too.
     ///
     /// # Errors
     ///

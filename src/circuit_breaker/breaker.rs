@@ -243,7 +243,8 @@ impl CircuitBreaker {
 
     /// Takes new settings while calls run. See the [module docs](super#new-settings-while-calls-run).
     ///
-    /// The mode is set if it differs from that of the settings before; one that was set by hand stays otherwise.
+    /// The mode is set if it differs from that of the settings before; one that was set by hand stays
+    /// otherwise.
     ///
     /// # Errors
     ///

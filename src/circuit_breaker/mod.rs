@@ -68,8 +68,8 @@
 //!
 //! # New settings while calls run
 //!
-//! [`CircuitBreaker::apply`] changes the settings of a circuit that is in use. State, window, row of failures and
-//! counts stay, and nothing is judged by it: the next outcome is, by the new rules.
+//! [`CircuitBreaker::apply`] changes the settings of a circuit that is in use. State, window, row of
+//! failures and counts stay, and nothing is judged by it: the next outcome is, by the new rules.
 //!
 //! ```
 //! use portcullis::{
@@ -93,11 +93,12 @@
 //! ```
 //!
 //! * The shape of the window, `window` and `buckets`, is kept, as Hystrix reads it when a command is made and
-//!   never again: a window of another shape would begin empty, and the record of what happened is wanted most when
-//!   somebody changes settings, in the middle of an incident. `minimum_calls` is kept too if the window of calls
-//!   in force has no room for so many.
-//! * An open time that runs ends when it would have: `open_for`, its growth and its jitter are for the next one.
-//!   The lengths of a half-open state and of a ramp-up are measured from its start, also of one under way.
+//!   never again: a window of another shape would begin empty, and the record of what happened is wanted
+//!   most when somebody changes settings, in the middle of an incident. `minimum_calls` is kept too if the
+//!   window of calls in force has no room for so many.
+//! * An open time that runs ends when it would have: `open_for`, its growth and its jitter are for the next
+//!   one. The lengths of a half-open state and of a ramp-up are measured from its start, also of one under
+//!   way.
 //! * Probes in flight stay probes. If there are to be fewer than have reported, those that have decide when the
 //!   next call comes or the next probe reports.
 //! * A call is slow by the threshold in force when it ends. One that was admitted while there was none was not

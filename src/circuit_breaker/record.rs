@@ -9,9 +9,9 @@
 //! **Ordering.** A good call counts itself and then looks at `bad_calls`; a bad one counts itself, raises
 //! `bad_calls` and then adds up the window. All four are `SeqCst`, so that either the good call sees that
 //! calm is gone, or the bad one sees the good call: together they cannot both pass by a rate that is
-//! reached (the model `a_good_and_a_bad_call_do_not_pass_each_other_by`). Rules change before `bad_calls` is raised
-//! for them, and are read after it was: whoever concludes calm from old rules has read a number that is
-//! spoiled (the model `new_rules_and_a_good_call_do_not_pass_each_other_by`).
+//! reached (the model `a_good_and_a_bad_call_do_not_pass_each_other_by`). Rules change before `bad_calls`
+//! is raised for them, and are read after it was: whoever concludes calm from old rules has read a number
+//! that is spoiled (the model `new_rules_and_a_good_call_do_not_pass_each_other_by`).
 
 use std::sync::Arc;
 

@@ -32,7 +32,7 @@ pub enum Event {
         /// For how long the circuit stays open, where it opened.
         open_for: Option<Duration>,
     },
-    /// An operator changed the mode of a circuit.
+    /// An operator, or new settings, changed the mode of a circuit.
     #[non_exhaustive]
     Mode {
         /// The mode before.

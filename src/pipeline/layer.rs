@@ -123,8 +123,8 @@ where
 
 /// The time limit of each call; clones are the same limit.
 ///
-/// It has a reference count of its own: calls read it, and services that are cloned and dropped must not write to the
-/// words beside which the policies lie.
+/// It has a reference count of its own: calls read it, and services that are cloned and dropped must not
+/// write to the words beside which the policies lie.
 #[derive(Clone, Debug)]
 pub struct TimeLimit(Arc<AtomicU64>);
 

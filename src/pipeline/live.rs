@@ -40,8 +40,8 @@ impl Control {
         self.parts.settings.lock().clone()
     }
 
-    /// Changes the parts. What is to be told, and who is to be woken, is left to the caller: that is the code of
-    /// others, and the settings are locked here.
+    /// Changes the parts. What is to be told, and who is to be woken, is left to the caller: that is the
+    /// code of others, and the settings are locked here.
     fn change(&self, told: &Settings) -> Result<Change, SettingsError> {
         let parts = &*self.parts;
         let (breaker, bulkhead) = &parts.policies;

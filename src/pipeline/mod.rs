@@ -142,9 +142,10 @@
 //! # Ok::<_, portcullis::settings::SettingsError>(())
 //! ```
 //!
-//! All settings are in force for the calls to come, but for the [shape of the window](crate::circuit_breaker#new-settings-while-calls-run),
-//! which takes a pipeline that is built anew. A call under way keeps the time limit it began with, a call in the
-//! queue its place and its longest wait. When a queue is switched on, total latencies are recorded from then on.
+//! All settings are in force for the calls to come, but for the
+//! [shape of the window](crate::circuit_breaker#new-settings-while-calls-run), which takes a pipeline
+//! that is built anew. A call under way keeps the time limit it began with, a call in the queue its place
+//! and its longest wait. When a queue is switched on, total latencies are recorded from then on.
 //!
 //! # In a file
 //!

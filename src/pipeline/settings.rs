@@ -111,8 +111,8 @@ impl Settings {
             .unwrap_or(bulkhead::Settings::default().limit(u32::MAX))
     }
 
-    /// Returns the queue, or for none one without places that is as the one before otherwise: it is still gone by
-    /// where a call waits for its service.
+    /// Returns the queue, or for none one without places that is as the one before otherwise: it is still
+    /// gone by where a call waits for its service.
     pub(super) fn queue_after(&self, before: QueueSettings) -> QueueSettings {
         self.queue.unwrap_or(before.length(0))
     }

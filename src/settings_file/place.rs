@@ -34,7 +34,7 @@ impl Fields {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(portcullis_loom)))]
 impl Fields {
     pub(super) const fn value(&self) -> &Value {
         &self.0

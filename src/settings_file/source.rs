@@ -125,9 +125,7 @@ impl FileSource {
     /// A file that cannot be read, what is wrong in it, and settings that a pipeline cannot have. Nothing
     /// has changed then.
     pub fn apply_now(&self, registry: &Registry) -> Result<ApplyReport, FileError> {
-        let content = Arc::new(self.look());
-        self.progress.lock().seen = Some(Arc::clone(&content));
-        self.apply(&content, registry)
+        self.apply(&Arc::new(self.look()), registry)
     }
 
     /// Applies the file whenever its content has changed, until the runtime ends or the future is dropped.

@@ -229,6 +229,15 @@ fn a_pools_maximum_and_queue_count_as_in_hystrix() {
         &[],
     );
     means(
+        &[
+            "p.default.maximumSize=19",
+            "p.default.coreSize=20",
+            "p.default.allowMaximumSizeToDivergeFromCoreSize=true",
+        ],
+        "defaults.bulkhead.limit = 20",
+        &[],
+    );
+    means(
         &["p.default.maxQueueSize=3"],
         "defaults.queue.length = 3",
         &[],
