@@ -257,3 +257,81 @@ impl<K: Hash + Eq + Clone, T: Instance> KeyedMap<K, T> {
         removed
     }
 }
+
+#[cfg(all(test, not(portcullis_loom)))]
+mod tests {
+    use std::{
+        cell::Cell,
+        panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    };
+
+    use super::*;
+
+    struct Resting(&'static str);
+
+    impl Instance for Resting {
+        fn is_at_rest(&self, _: Tick) -> bool {
+            true
+        }
+    }
+
+    /// Makes what a function returns.
+    struct Making<F>(F);
+
+    impl<F: Fn() -> Resting> Maker<u8, u8, Resting> for Making<F> {
+        type Made = ();
+
+        fn now(&self) -> Tick {
+            Tick::ZERO
+        }
+
+        fn is_overflow(&self, _: &u8) -> bool {
+            false
+        }
+
+        fn key(&self, key: &u8) -> u8 {
+            *key
+        }
+
+        fn make(&self, _: &u8) -> (Resting, ()) {
+            ((self.0)(), ())
+        }
+
+        fn added(&self, instance: &Resting, (): ()) {
+            assert_eq!(instance.0, "first");
+        }
+
+        fn removed(&self, _: &Resting) {
+            unreachable!("there is room");
+        }
+    }
+
+    fn map() -> KeyedMap<u8, Resting> {
+        KeyedMap::new(2, Sweep::WhenFull, Resting("overflow")).unwrap()
+    }
+
+    #[test]
+    fn two_who_make_one_key_get_one_instance_and_take_one_place() {
+        let map = map();
+        let key = Cell::new(1);
+        let first = Making(|| Resting("first"));
+        let overtaken = Making(|| {
+            drop(map.find_or_make(&key.get(), &first));
+            Resting("second")
+        });
+        assert_eq!(map.find_or_make(&key.get(), &overtaken).0, "first");
+        assert_eq!((map.len(), map.making.lock().taken), (1, 1));
+        key.set(2);
+        assert_eq!(map.find_or_make_kept(&key.get(), &overtaken).0, "first");
+        assert_eq!((map.len(), map.making.lock().taken), (2, 1));
+    }
+
+    #[test]
+    fn a_place_is_given_back_after_a_panic() {
+        let map = map();
+        let panicking = Making(|| resume_unwind(Box::new("the user's own")));
+        let make = AssertUnwindSafe(|| drop(map.find_or_make(&1, &panicking)));
+        assert!(catch_unwind(make).is_err());
+        assert_eq!((map.len(), map.making.lock().taken), (0, 0));
+    }
+}

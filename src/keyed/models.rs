@@ -1,5 +1,6 @@
 //! Models of the race for an entry, and of the map around it. The hash map itself is not modelled: its
-//! operations are single steps here, as its authors promise.
+//! operations are single steps here, and loom does not see what they order, so no thread finds in it what another
+//! one has just made.
 
 use std::sync::Arc;
 
@@ -172,27 +173,5 @@ fn calls_of_the_map_are_counted_where_they_are_looked_for() {
         map.each(|_, counter| counted += counter.ended());
         assert_eq!(counted, 2, "a call was lost");
         assert_eq!(map.len(), 1);
-    });
-}
-
-#[test]
-fn two_who_make_one_key_get_one_instance_and_take_one_place() {
-    model(|| {
-        let map = KeyedMap::new(2, Sweep::WhenFull, Counter::new()).unwrap();
-        let map = Arc::new(map);
-        let calls = [(); 2].map(|()| {
-            let map = Arc::clone(&map);
-            thread::spawn(move || {
-                let using = map.find_or_make(&1, &Counters);
-                using.begin();
-                using.end();
-            })
-        });
-        for call in calls {
-            call.join().unwrap();
-        }
-        assert_eq!(map.find(&1).map(|counter| counter.ended()), Some(2));
-        drop(map.find_or_make(&2, &Counters));
-        assert_eq!((map.len(), map.overflow().ended()), (2, 0));
     });
 }

@@ -1,5 +1,7 @@
 //! Pipelines by key.
 
+use std::sync::OnceLock;
+
 use portcullis::{
     event::{Mode, State},
     registry::{Keyed, RegisterError},
@@ -191,6 +193,29 @@ async fn a_key_that_was_used_gets_a_second_chance() {
     assert_eq!(log.take(), ["-set:unused", "+set:b"]);
     ask(&set, good("c")).await.unwrap();
     assert_eq!(log.take(), ["-set:used", "-set:a", "+set:c"]);
+}
+
+/// Of two that are evicted together the second one comes again while observers are told of the first.
+#[tokio::test(start_paused = true)]
+async fn a_late_removal_spares_the_successor() {
+    let known: Arc<OnceLock<Keyed>> = Arc::default();
+    let set = Arc::clone(&known);
+    let scope = Scope::new().observed_by(move |name: Option<&str>, event: &Event| {
+        if let (Event::Removed { .. }, Some("set:a"), Some(set)) = (event, name, set.get()) {
+            let _ = set.get("b");
+        }
+    });
+    let registry = Registry::scoped(scope);
+    let set = known.get_or_init(|| set_of(&registry, 1_000));
+    for key in ["a", "b", "looks at them"] {
+        ask(set, good(key)).await.unwrap();
+    }
+    tokio::time::advance(seconds(60)).await;
+    ask(set, good("evicts them")).await.unwrap();
+    assert_eq!(set.evicted().instances, 2);
+    assert!(registry.get("set:a").is_none());
+    set.get("b").circuit_breaker().trip();
+    assert_eq!(registry.get("set:b").unwrap().snapshot().state, State::Open);
 }
 
 /// None of these is at rest, however long ago it was called.
