@@ -27,10 +27,11 @@ use portcullis::{
     event::Scope,
     fallback::{FallbackLayer, Respond},
     outcome::{ErrorsAsFailures, Outcome},
-    pipeline::{Fault, Pipeline},
+    pipeline::{Builder, Fault, Pipeline},
     registry::Registry,
     rejection::Rejection,
     timeout::TimeoutLayer,
+    tracing::Tracing,
 };
 use tower::{Layer, Service, service_fn};
 
@@ -99,6 +100,15 @@ const CASES: &[Case] = &[
         pipeline.circuit_breaker().trip();
         calls(pipeline.layer().layer(Echo))
     }),
+    // Of what nobody listens to, a call that goes its way costs nothing, a rejected one a look at the level.
+    case("pipeline, traced", 500, 0, || {
+        calls(traced().layer().layer(Echo))
+    }),
+    case("pipeline, traced, open", 1000, 0, || {
+        let pipeline = traced();
+        pipeline.circuit_breaker().trip();
+        calls(pipeline.layer().layer(Echo))
+    }),
 ];
 
 /// Looks up one of 100,000 keys, and no call.
@@ -160,10 +170,16 @@ fn timeout() -> TimeoutLayer<portcullis::timeout::Constant> {
 type WithFallback = FallbackLayer<Respond<fn(&Fault<Failed>) -> u32>>;
 
 fn pipeline() -> Pipeline<ErrorsAsFailures, WithFallback> {
+    builder().build().expect("valid")
+}
+
+fn traced() -> Pipeline<ErrorsAsFailures, WithFallback> {
+    builder().observed_by(Tracing).build().expect("valid")
+}
+
+fn builder() -> Builder<ErrorsAsFailures, WithFallback> {
     Pipeline::builder("cost")
         .fallback((|fault| u32::from(fault.rejection().is_some())) as fn(&Fault<Failed>) -> u32)
-        .build()
-        .expect("valid")
 }
 
 /// An error of the size of a boxed one, which would cost an allocation for each rejection.

@@ -70,6 +70,8 @@ pub mod settings_file;
 pub mod axum;
 #[cfg(feature = "reqwest")]
 pub mod reqwest;
+#[cfg(feature = "tracing")]
+pub mod tracing;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -8,15 +8,22 @@ use std::time::Duration;
 use crate::{outcome::Outcome, rejection::Reason, settings::Applied};
 
 mod circuit;
+mod history;
 mod scope;
 
 pub use self::{
     circuit::{Cause, Mode, State},
+    history::{Entry, History},
     scope::Scope,
 };
 
-/// Something that happened to a stack.
+/// Something that happened to a stack. Serialized, durations are seconds.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(tag = "kind", rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum Event {
     /// A circuit changed its state.
@@ -29,6 +36,10 @@ pub enum Event {
         /// Why.
         cause: Cause,
         /// For how long the circuit stays open, where it opened.
+        #[cfg_attr(
+            feature = "serde",
+            serde(serialize_with = "crate::seconds::serialize_option")
+        )]
         open_for: Option<Duration>,
     },
     /// An operator, or new settings, changed the mode of a circuit.
@@ -50,7 +61,7 @@ pub enum Event {
     /// New settings were applied that changed something.
     #[non_exhaustive]
     Settings {
-        /// How many fields changed.
+        /// How many fields changed. Which, [`Applied`] says to whoever applied them.
         changed: usize,
     },
     /// A call was refused.
@@ -71,6 +82,10 @@ pub enum Event {
         /// How.
         outcome: Outcome,
         /// From admission to end, where that was measured.
+        #[cfg_attr(
+            feature = "serde",
+            serde(serialize_with = "crate::seconds::serialize_option")
+        )]
         latency: Option<Duration>,
     },
     /// A fallback took the place of an answer, or failed to.
@@ -121,6 +136,11 @@ pub enum Interest {
 
 /// How a fallback that was needed ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum FallbackEnding {
     /// It answered.
@@ -131,9 +151,48 @@ pub enum FallbackEnding {
     Refused,
 }
 
+impl FallbackEnding {
+    /// Returns a short name in snake case, for logs and labels.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 /// Is told what happens.
 ///
 /// Closures over the name and the event are observers of everything.
+///
+/// ```
+/// use portcullis::{event::{Event, Interest, Observer}, pipeline::Pipeline};
+/// use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
+///
+/// /// Counts transitions, at no cost to calls.
+/// #[derive(Clone, Default)]
+/// struct Transitions(Arc<AtomicU32>);
+///
+/// impl Observer for Transitions {
+///     fn observe(&self, _: Option<&str>, event: &Event) {
+///         if matches!(event, Event::Transition { .. }) {
+///             self.0.fetch_add(1, Ordering::Relaxed);
+///         }
+///     }
+///
+///     fn interest(&self) -> Interest {
+///         Interest::Changes
+///     }
+/// }
+///
+/// let transitions = Transitions::default();
+/// let pipeline = Pipeline::builder("inventory").observed_by(transitions.clone()).build()?;
+/// pipeline.circuit_breaker().trip();
+/// assert_eq!(transitions.0.load(Ordering::Relaxed), 1);
+/// # Ok::<_, portcullis::settings::SettingsError>(())
+/// ```
 pub trait Observer: Send + Sync {
     /// Takes note of an event in the stack called `name`.
     fn observe(&self, name: Option<&str>, event: &Event);

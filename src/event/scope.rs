@@ -95,6 +95,17 @@ impl Scope {
         }
     }
 
+    /// Adds an observer that is told before the others.
+    #[must_use]
+    pub(crate) fn first_observed_by(self, observer: impl Observer + 'static) -> Self {
+        let unobserved = Self {
+            observers: None,
+            of_calls: None,
+            ..self.clone()
+        };
+        unobserved.observed_by(observer).observed_like(&self)
+    }
+
     fn watched_by(self, others: &[Watch]) -> Self {
         let own = self.observers.as_deref().map_or(&[][..], Vec::as_slice);
         let all = [own, others].concat();

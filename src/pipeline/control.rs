@@ -2,12 +2,12 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{Settings, Snapshot, TimeLimit};
+use super::{Recovery, Settings, Snapshot, TimeLimit};
 use crate::{
     bulkhead::{self, QueueSettings, QueuedBulkhead},
     circuit_breaker::CircuitBreaker,
     clock::{Now, Tick, nanos},
-    event::{Mode, Scope},
+    event::{Entry, History, Mode, Scope},
     gate::{Completion, Handle, Later, Policy, Queue},
     outcome::Outcome,
     rejection::Rejection,
@@ -37,13 +37,21 @@ pub(super) struct Parts {
     total_latency: OnceLock<Latency>,
     pub(super) time_limit: TimeLimit,
     pub(super) scope: Scope,
+    history: History,
+    has_fallback: bool,
     /// Those applied last. Locked while the parts change, by no call.
     pub(super) settings: Mutex<Settings>,
 }
 
 impl Control {
-    pub(super) fn new(settings: Settings, scope: Scope) -> Result<Self, SettingsError> {
+    pub(super) fn new<F: Recovery>(
+        settings: Settings,
+        scope: Scope,
+        history: History,
+    ) -> Result<Self, SettingsError> {
         settings.check()?;
+        // First, so that the others find there what they are told.
+        let scope = scope.first_observed_by(history.clone());
         let breaker = &settings.circuit_breaker;
         let counts = Arc::new(breaker.counts()?);
         let circuit = CircuitBreaker::counting(breaker, scope.clone(), Arc::clone(&counts))?;
@@ -58,6 +66,8 @@ impl Control {
                 time_limit: TimeLimit::new(settings.timeout),
                 counts,
                 scope,
+                history,
+                has_fallback: F::EXISTS,
                 settings: Mutex::new(settings),
             }),
         };
@@ -117,6 +127,17 @@ impl Control {
             limit: bulkhead.limit(),
             queued: bulkhead.queued(),
         }
+    }
+
+    /// Returns the last changes, oldest first: transitions with their causes, modes, limits, settings, and whether
+    /// the pipeline was added or removed. [`Builder::history`](super::Builder::history) says how many are kept.
+    #[must_use]
+    pub fn events(&self) -> Vec<Entry> {
+        self.parts.history.entries()
+    }
+
+    pub(super) fn has_fallback(&self) -> bool {
+        self.parts.has_fallback
     }
 
     /// Returns whether nothing would be lost with the pipeline but its counts for life: no call is in it, its
