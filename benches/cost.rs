@@ -104,7 +104,7 @@ const CASES: &[Case] = &[
     case("pipeline, traced", 500, 0, || {
         calls(traced().layer().layer(Echo))
     }),
-    case("pipeline, traced, open", 1000, 0, || {
+    case("pipeline, traced, open", 1015, 0, || {
         let pipeline = traced();
         pipeline.circuit_breaker().trip();
         calls(pipeline.layer().layer(Echo))

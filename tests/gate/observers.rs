@@ -10,7 +10,7 @@ use std::{
 
 use portcullis::{
     clock::{Clock, Tick},
-    event::{Event, History, Scope},
+    event::{Event, History, Observer, Scope},
     gate::GateLayer,
     rejection::BoxError,
 };
@@ -105,6 +105,20 @@ fn calls_are_timed_for_observers_of_settlements_only() {
         read_by(scope.observed_by(|_: Option<&str>, _: &Event| {})),
         2
     );
+}
+
+#[test]
+fn a_history_keeps_no_calls_whoever_tells_it_of_them() {
+    let history = History::new(10, Clock::new()).unwrap();
+    let told = history.clone();
+    let scope = Scope::new().observed_by(move |name: Option<&str>, event: &Event| {
+        told.observe(name, event);
+    });
+    let gate = GateLayer::new(Spy::new("spy", &Log::default()))
+        .scoped(scope)
+        .layer(service_fn(|()| ready::<Answer>(Ok(()))));
+    assert_ready_ok!(task::spawn(gate.oneshot(())).poll());
+    assert!(history.entries().is_empty());
 }
 
 #[test]
