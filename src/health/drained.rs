@@ -38,8 +38,9 @@ impl Health {
     fn busy(&self) -> Option<StillBusy> {
         let mut calls = StillBusy::default();
         for pipeline in self.watched() {
-            calls.in_flight += u64::from(pipeline.bulkhead().in_flight());
+            // In this order: between the two a call may leave the queue for the flight, and never the other way.
             calls.queued += pipeline.bulkhead().queued() as u64;
+            calls.in_flight += u64::from(pipeline.bulkhead().in_flight());
         }
         (calls != StillBusy::default()).then_some(calls)
     }
