@@ -5,7 +5,7 @@ use std::{any::Any, error};
 use http::HeaderMap;
 use reqwest::Response;
 
-use super::Error;
+use super::{Error, error::find};
 use crate::{
     http as terms,
     outcome::{Classify, Outcome, Verdict, outcome_of_rejection},
@@ -83,15 +83,4 @@ fn with_sources(error: &dyn Any) -> Option<&(dyn error::Error + 'static)> {
     }
     let boxed: &BoxError = error.downcast_ref()?;
     Some(&**boxed)
-}
-
-fn find<'a>(error: &'a (dyn error::Error + 'static)) -> Option<&'a reqwest::Error> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(error) = error.downcast_ref() {
-            return Some(error);
-        }
-        next = error.source();
-    }
-    None
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::{Router, http::StatusCode, routing::get as route};
 use portcullis::{
     bulkhead::{self, Bulkhead},
+    fallback::Attach,
     outcome::{Classify, Outcome},
     rejection::{BoxError, Reason, Rejection},
     reqwest::{ByStatus, Error},
@@ -115,6 +116,16 @@ async fn errors_count_alike_bare_wrapped_and_boxed() {
     assert!(late.is_timeout());
     assert_eq!(outcome(&late), Outcome::Timeout);
     assert_eq!(outcome(&"what it cannot see into"), Outcome::Failure);
+}
+
+#[tokio::test]
+async fn errors_are_found_behind_two_fallbacks_that_failed_too() {
+    let late = timeout_of(&serve_bytes("", Afterwards::Hold).await).await;
+    let error = Error::from(late);
+    let error = error.attach("no replica".into()).attach("no cache".into());
+    assert!(error.request().is_some_and(reqwest::Error::is_timeout));
+    assert!(error.is_timeout());
+    assert_eq!(outcome(&error), Outcome::Timeout);
 }
 
 #[tokio::test]
