@@ -92,6 +92,10 @@
 //! The 429 is for a gate that one client has to itself, and that only you know of: [`respond_per_client`]. The body
 //! is a [`Problem`] (RFC 9457). Over gRPC the hint goes into `grpc-retry-pushback-ms` (gRFC A6).
 //!
+//! To a gate further out in the same process, such an answer is still a rejection: the classifiers ignore it, and take
+//! one for a deadline for a timeout, as with errors. A guard around routes that have guards of their own does not
+//! trip over theirs.
+//!
 //! # The whole exchange
 //!
 //! By default a call ends with the head of its answer: what becomes of the body, nobody sees. With a
@@ -165,6 +169,7 @@ mod problem;
 mod status;
 mod whole;
 
+pub(crate) use self::problem::verdict_of_refusal;
 pub use self::{
     body::{Carry, ExchangeBody},
     exchange::Exchange,

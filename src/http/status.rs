@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use http::{HeaderMap, Response, StatusCode};
 
-use super::hint::hinted;
+use super::{hint::hinted, problem::verdict_of_refusal};
 use crate::{
     outcome::{Classify, ErrorsAsFailures, Outcome, Verdict},
     settings::{self, SettingsError},
@@ -104,7 +104,8 @@ const fn by_default(status: StatusCode) -> Outcome {
 impl<B, Err: 'static> Classify<Response<B>, Err> for ByStatus {
     fn classify(&self, answer: Result<&Response<B>, &Err>) -> Verdict {
         match answer {
-            Ok(response) => self.of_head(response.status(), response.headers()),
+            Ok(response) => verdict_of_refusal(response.extensions())
+                .unwrap_or_else(|| self.of_head(response.status(), response.headers())),
             Err(error) => Classify::<(), Err>::classify(&ErrorsAsFailures, Err(error)),
         }
     }

@@ -7,7 +7,7 @@ use reqwest::Response;
 
 use super::{Error, error::find};
 use crate::{
-    http as terms,
+    http::{self as terms, verdict_of_refusal},
     outcome::{Classify, Outcome, Verdict, outcome_of_rejection},
     rejection::{BoxError, Rejection},
 };
@@ -55,7 +55,8 @@ impl ByStatus {
 impl<Err: 'static> Classify<Response, Err> for ByStatus {
     fn classify(&self, answer: Result<&Response, &Err>) -> Verdict {
         match answer {
-            Ok(response) => self.heads.of_head(response.status(), response.headers()),
+            Ok(response) => verdict_of_refusal(response.extensions())
+                .unwrap_or_else(|| self.heads.of_head(response.status(), response.headers())),
             Err(error) => self.of_error(error),
         }
     }
@@ -64,7 +65,8 @@ impl<Err: 'static> Classify<Response, Err> for ByStatus {
 impl<B, Err: 'static> Classify<http::Response<B>, Err> for ByStatus {
     fn classify(&self, answer: Result<&http::Response<B>, &Err>) -> Verdict {
         match answer {
-            Ok(response) => self.heads.of_head(response.status(), response.headers()),
+            Ok(response) => verdict_of_refusal(response.extensions())
+                .unwrap_or_else(|| self.heads.of_head(response.status(), response.headers())),
             Err(error) => self.of_error(error),
         }
     }

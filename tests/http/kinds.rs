@@ -6,6 +6,7 @@ use axum::{Router, http::StatusCode, routing::get as route};
 use portcullis::{
     bulkhead::{self, Bulkhead},
     fallback::Attach,
+    http::respond,
     outcome::{Classify, Outcome},
     rejection::{BoxError, Reason, Rejection},
     reqwest::{ByStatus, Error},
@@ -116,6 +117,16 @@ async fn errors_count_alike_bare_wrapped_and_boxed() {
     assert!(late.is_timeout());
     assert_eq!(outcome(&late), Outcome::Timeout);
     assert_eq!(outcome(&"what it cannot see into"), Outcome::Failure);
+}
+
+#[test]
+fn refusals_of_a_pipeline_below_are_ignored_though_they_are_responses() {
+    let refused = || respond::<String>(&Rejection::new(Reason::CircuitOpen));
+    let verdict = Classify::<_, Error>::classify(&ByStatus::default(), Ok(&refused()));
+    assert_eq!(verdict.outcome(), Outcome::Ignored);
+    let refused = Response::from(refused());
+    let verdict = Classify::<_, Error>::classify(&ByStatus::default(), Ok(&refused));
+    assert_eq!(verdict.outcome(), Outcome::Ignored);
 }
 
 #[tokio::test]
