@@ -116,8 +116,10 @@
 //! the features of these names, need none. **Without the classifier it compiles, and calls end with their heads** as
 //! if there were no layer. A policy of your own beside ours gives its permit back at the head, unless it implements
 //! [`settle_later`](crate::gate::Policy::settle_later). A time limit of the pipeline is over when the head is there.
-//! A response that is kept and not read holds its permits for as long as it is kept, and a probe of a half-open
-//! circuit is heard at the end of its body. A call that goes on takes three allocations more, and a timer once its
+//! A response that is kept and not read holds its permits for as long as it is kept. A probe of a half-open circuit is
+//! heard at the end of its body: in front of long downloads give the circuit a
+//! [`half_open_for`](crate::circuit_breaker::Settings::half_open_for) that is longer than they take, or it opens again
+//! before it hears of them. A call that goes on takes three allocations more, and a timer once its
 //! body keeps somebody waiting.
 //!
 //! ```
