@@ -127,6 +127,30 @@ async fn refused_calls_are_answered_with_problems() -> Result<(), BoxError> {
     Ok(())
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_probe_is_heard_if_its_body_ends_within_the_half_open_time() -> Result<(), BoxError> {
+    for (limit, state) in [(12 * SECOND, State::Closed), (10 * SECOND, State::Open)] {
+        let breaker = after_two_calls().half_open_for(limit);
+        let pipeline = Pipeline::builder("inventory")
+            .classify(whole())
+            .circuit_breaker(breaker)
+            .build()?;
+        let service = ServiceBuilder::new()
+            .layer(pipeline.layer())
+            .layer(ExchangeLayer::new())
+            .service_fn(async |()| Ok::<_, BoxError>(ok([Step::Wait(11 * SECOND)])));
+
+        pipeline.circuit_breaker().trip();
+        tokio::time::advance(5 * SECOND).await;
+        let probe = soon(service.oneshot(())).await?;
+        assert_eq!(pipeline.circuit_breaker().state(), State::HalfOpen);
+        soon(probe.into_body().collect()).await?;
+        assert_eq!(pipeline.circuit_breaker().state(), state, "{limit:?}");
+        assert_eq!(pipeline.snapshot().in_flight, 0);
+    }
+    Ok(())
+}
+
 /// Answers as a gate does that is further in.
 async fn judged(
     classify: impl Classify<Response<String>, BoxError> + Clone,
