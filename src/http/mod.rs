@@ -57,7 +57,7 @@
 //! A code that gRPC does not know is `UNKNOWN`; an answer of HTTP without one is translated as gRPC's clients do;
 //! `grpc-retry-pushback-ms` is the hint.
 //!
-//! For anything else a closure is a classifier, and [`ByStatus::of_head`] may be a part of it:
+//! For anything else a closure is a classifier, and [`ByStatus`] may be a part of it:
 //!
 //! ```
 //! use http::Response;
@@ -69,8 +69,7 @@
 //! let by_status = ByStatus::new().ignoring(400..=499)?.failing([409])?;
 //! let classify = move |answer: Result<&Response<String>, &BoxError>| match answer {
 //!     Ok(response) if response.body().contains("\"degraded\":true") => Outcome::Failure.into(),
-//!     Ok(response) => by_status.of_head(response.status(), response.headers()),
-//!     Err(_) => Outcome::Failure.into(),
+//!     answer => by_status.classify(answer),
 //! };
 //! let answer = |text: &str| Response::new(text.to_owned());
 //! assert_eq!(classify.classify(Ok(&answer("{}"))).outcome(), Outcome::Success);

@@ -14,7 +14,8 @@ use crate::{
 
 /// A classifier for reqwest: responses by their status, errors by their kind.
 ///
-/// The tables are in the [module docs](super#classification).
+/// The tables are in the [module docs](super#classification). [`http::ByStatus`](terms::ByStatus) by itself knows
+/// nothing of reqwest's types, and does not go around a client.
 #[derive(Clone, Debug, Default)]
 pub struct ByStatus {
     heads: terms::ByStatus,
