@@ -170,7 +170,6 @@ mod problem;
 mod status;
 mod whole;
 
-pub(crate) use self::problem::verdict_of_refusal;
 pub use self::{
     body::{Carry, ExchangeBody},
     exchange::Exchange,

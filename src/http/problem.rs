@@ -178,7 +178,7 @@ impl Problem {
 struct Refused(Outcome);
 
 /// Returns what an answer means that a gate further in has refused, if it is one.
-pub(crate) fn verdict_of_refusal(extensions: &Extensions) -> Option<Verdict> {
+pub(super) fn verdict_of_refusal(extensions: &Extensions) -> Option<Verdict> {
     let refused: &Refused = extensions.get()?;
     Some(refused.0.into())
 }

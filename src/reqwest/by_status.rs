@@ -7,7 +7,7 @@ use reqwest::Response;
 
 use super::{Error, error::find};
 use crate::{
-    http::{self as terms, verdict_of_refusal},
+    http as terms,
     outcome::{Classify, Outcome, Verdict, outcome_of_rejection},
     rejection::{BoxError, Rejection},
 };
@@ -56,8 +56,10 @@ impl ByStatus {
 impl<Err: 'static> Classify<Response, Err> for ByStatus {
     fn classify(&self, answer: Result<&Response, &Err>) -> Verdict {
         match answer {
-            Ok(response) => verdict_of_refusal(response.extensions())
-                .unwrap_or_else(|| self.heads.of_head(response.status(), response.headers())),
+            Ok(response) => {
+                let (headers, extensions) = (response.headers(), response.extensions());
+                self.heads.of_answer(response.status(), headers, extensions)
+            }
             Err(error) => self.of_error(error),
         }
     }
@@ -66,8 +68,10 @@ impl<Err: 'static> Classify<Response, Err> for ByStatus {
 impl<B, Err: 'static> Classify<http::Response<B>, Err> for ByStatus {
     fn classify(&self, answer: Result<&http::Response<B>, &Err>) -> Verdict {
         match answer {
-            Ok(response) => verdict_of_refusal(response.extensions())
-                .unwrap_or_else(|| self.heads.of_head(response.status(), response.headers())),
+            Ok(response) => {
+                let (headers, extensions) = (response.headers(), response.extensions());
+                self.heads.of_answer(response.status(), headers, extensions)
+            }
             Err(error) => self.of_error(error),
         }
     }
