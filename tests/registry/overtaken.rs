@@ -1,0 +1,123 @@
+//! Orders and closures that come at a bad moment.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::OnceLock,
+};
+
+use portcullis::{
+    event::Mode,
+    registry::{RegisterError, Registry, SettingsSource},
+};
+
+use super::*;
+
+/// Calls something, the first time it is asked about a pipeline.
+fn calling(name: &'static str, interrupt: impl Fn() + Send + Sync) -> impl SettingsSource {
+    let once = OnceLock::new();
+    move |asked: &str, code: &Settings| {
+        if asked == name {
+            once.get_or_init(&interrupt);
+        }
+        Ok::<_, SettingsError>(code.clone())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_switch_that_is_released_while_a_pipeline_is_made_does_not_stay_on_it() {
+    let registry = Registry::new();
+    registry.set_mode("*", Mode::ForcedOpen);
+    let operator = registry.clone();
+    let releasing = calling("late", move || {
+        operator.release_mode("*");
+    });
+    registry.apply(Arc::new(releasing)).unwrap();
+    let late = registry.register(Pipeline::builder("late")).unwrap();
+    assert_eq!(late.circuit_breaker().mode(), Mode::Automatic);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_switch_that_is_released_while_it_is_thrown_stays_on_nobody() {
+    let known: Arc<OnceLock<Registry>> = Arc::default();
+    let operator = Arc::clone(&known);
+    let scope = Scope::new().observed_by(move |name: Option<&str>, event: &Event| {
+        let is_thrown = matches!(event, Event::Mode { to, .. } if *to == Mode::ForcedOpen);
+        if is_thrown && name == Some("a") {
+            operator.get().unwrap().release_mode("*");
+        }
+    });
+    let registry = known.get_or_init(|| Registry::scoped(scope));
+    for name in ["a", "b"] {
+        registry.register(Pipeline::builder(name)).unwrap();
+    }
+    registry.set_mode("*", Mode::ForcedOpen);
+    for control in registry.controls() {
+        let mode = control.circuit_breaker().mode();
+        assert_eq!(mode, Mode::Automatic, "{}", control.name());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn configuration_that_panics_keeps_no_names() {
+    let registry = Registry::new();
+    let panicking = |builder: Builder| match builder.name() {
+        "set:*overflow*" => panic!("configuration"),
+        _ => builder,
+    };
+    let made = catch_unwind(AssertUnwindSafe(|| registry.keyed("set", panicking)));
+    assert!(made.is_err());
+    assert!(registry.keyed("set", |builder| builder).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn configuration_cannot_give_a_key_the_name_of_another_pipeline() {
+    let registry = Registry::new();
+    let inventory = registry.register(Pipeline::builder("inventory")).unwrap();
+    let set = registry
+        .keyed("set", |_| Pipeline::builder("inventory"))
+        .unwrap();
+    assert_eq!(set.get("key").name(), "set:key");
+    drop(set);
+    inventory.circuit_breaker().trip();
+    assert_eq!(registry.len(), 1);
+    let listed = registry.get("inventory").unwrap();
+    assert_eq!(listed.snapshot().times_opened, 1);
+}
+
+/// What the code says of a key, of which the source says nothing good.
+#[tokio::test(start_paused = true)]
+async fn a_key_whose_settings_are_refused_has_what_the_code_says_of_that_key() {
+    let registry = Registry::new();
+    let set = registry
+        .keyed("set", |builder: Builder| match builder.name() {
+            "set:slow" => builder.timeout(seconds(9)),
+            _ => builder,
+        })
+        .unwrap();
+    let refusing = |name: &str, code: &Settings| match name {
+        "set:slow" => Ok(code.clone().timeout(Duration::ZERO)),
+        _ => Ok(code.clone()),
+    };
+    registry.apply(Arc::new(refusing)).unwrap();
+    let slow = set.get("slow");
+    assert_eq!(slow.control().settings().timeout, Some(seconds(9)));
+    assert!(registry.refused_settings("set:slow").is_some());
+}
+
+/// A source that mends what is wrong in the code must not be needed by those for whom it does not.
+#[tokio::test(start_paused = true)]
+async fn a_set_whose_code_is_wrong_is_refused_whatever_the_source_says() {
+    let registry = Registry::new();
+    let mending = |name: &str, code: &Settings| match name {
+        "set:key" => Ok(code.clone()),
+        _ => Ok(code.clone().timeout(seconds(1))),
+    };
+    registry.apply(Arc::new(mending)).unwrap();
+    let error = registry
+        .keyed("set", |builder: Builder| builder.timeout(Duration::ZERO))
+        .unwrap_err();
+    let RegisterError::Settings { name, error, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!((&*name, error.field()), ("set:*overflow*", "timeout"));
+}
