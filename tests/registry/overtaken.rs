@@ -10,6 +10,8 @@ use portcullis::{
     registry::{RegisterError, Registry, SettingsSource},
 };
 
+use tower::ServiceExt;
+
 use super::*;
 
 /// Calls something, the first time it is asked about a pipeline.
@@ -120,4 +122,52 @@ async fn a_set_whose_code_is_wrong_is_refused_whatever_the_source_says() {
         panic!("{error}");
     };
     assert_eq!((&*name, error.field()), ("set:*overflow*", "timeout"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_settings_do_not_lift_a_switch() {
+    let registry = Registry::new();
+    let on_trial = |_: &str, code: &Settings| {
+        let breaker = breaker().mode(Mode::DryRun);
+        Ok::<_, SettingsError>(code.clone().circuit_breaker(breaker))
+    };
+    let before = registry.register(Pipeline::builder("before")).unwrap();
+    registry.set_mode("*", Mode::ForcedOpen);
+    registry.apply(Arc::new(on_trial)).unwrap();
+    let after = registry.register(Pipeline::builder("after")).unwrap();
+    for pipeline in [&before, &after] {
+        assert_eq!(pipeline.circuit_breaker().mode(), Mode::ForcedOpen);
+    }
+    assert_eq!(registry.release_mode("*"), 2);
+    for pipeline in [&before, &after] {
+        assert_eq!(pipeline.circuit_breaker().mode(), Mode::DryRun);
+    }
+}
+
+/// A set that is on trial for weeks must not fill up with the keys of yesterday.
+#[tokio::test(start_paused = true)]
+async fn a_key_under_a_switch_goes_when_it_is_at_rest_and_comes_back_under_it() {
+    let registry = Registry::new();
+    let set = registry.keyed_up_to("set", 3, |builder| builder).unwrap();
+    let service = set.layer(tenant).layer(Backend);
+    let ask = |key: &str| service.clone().oneshot(good(key));
+    ask("known before").await.unwrap();
+    registry.set_mode("set:*", Mode::DryRun);
+    for number in 0..50 {
+        ask(&format!("key {number}")).await.unwrap();
+        tokio::time::advance(seconds(60)).await;
+    }
+    assert!(registry.get("set:known before").is_none());
+    assert_eq!(set.overflow().snapshot().lifetime.success, 0);
+    ask("known before").await.unwrap();
+    let again = registry.get("set:known before").unwrap();
+    assert_eq!(again.circuit_breaker().mode(), Mode::DryRun);
+    // What was set on it by hand would not come back.
+    again.circuit_breaker().set_mode(Mode::ForcedClosed);
+    for number in 0..50 {
+        ask(&format!("key {number}")).await.unwrap();
+        tokio::time::advance(seconds(60)).await;
+    }
+    assert_eq!(again.circuit_breaker().mode(), Mode::ForcedClosed);
+    assert!(registry.get("set:known before").is_some());
 }
