@@ -49,7 +49,8 @@
 //! the first command of a key decided for all: Netflix/Hystrix#1233, #1252.) A table over none is the table with the
 //! defaults of this crate, whatever was below. What is set by hand on a pipeline, a mode or a limit, stays until the
 //! file's own value changes; see [`Control::apply`](crate::pipeline::Control::apply) also for what else becomes of new
-//! settings. [`SettingsFile::effective`] says for each field who gave it.
+//! settings. [`SettingsFile::effective`] says for each field who gave it, also of the file that a source
+//! [has in force](FileSource::file).
 //!
 //! # Examples
 //!

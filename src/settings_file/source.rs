@@ -168,6 +168,14 @@ impl FileSource {
         }
     }
 
+    /// Returns the file that is in force, the last good one, or none if none ever was: ask it for
+    /// [effective](SettingsFile::effective) settings, with those of the
+    /// [code](Registry::code_settings).
+    #[must_use]
+    pub fn file(&self) -> Option<Arc<SettingsFile>> {
+        self.progress.lock().file.clone()
+    }
+
     fn apply_if_new(&self, registry: &Registry) {
         let content = Arc::new(self.look());
         if self.progress.lock().is_new(&content) {
@@ -189,12 +197,13 @@ impl FileSource {
             let file = Arc::new(file);
             let report = registry.apply(Arc::<SettingsFile>::clone(&file));
             let report = report.map_err(|error| FileError::new(error.to_string()))?;
-            Ok((report, unmatched(&file, registry)))
+            let unmatched = unmatched(&file, registry);
+            Ok((report, Good { file, unmatched }))
         });
         let applied = applied.map_err(|error| error.in_file(&self.path));
-        let unmatched = applied.as_ref().map(|(_, unmatched)| unmatched.as_slice());
         let now = self.clock.now();
-        self.progress.lock().note(content, unmatched, now);
+        let good = applied.as_ref().map(|(_, good)| good);
+        self.progress.lock().note(content, good, now);
         let report = applied.map(|(report, _)| report);
         self.tell(&match &report {
             Ok(report) => FileEvent::Applied(report),
@@ -247,6 +256,12 @@ impl Content {
     }
 }
 
+/// A file that was applied.
+struct Good {
+    file: Arc<SettingsFile>,
+    unmatched: Vec<String>,
+}
+
 #[derive(Default)]
 struct Progress {
     /// By the last look.
@@ -254,6 +269,7 @@ struct Progress {
     /// What was last applied, or could not be.
     judged: Option<Arc<Content>>,
     applied_at: Option<Tick>,
+    file: Option<Arc<SettingsFile>>,
     status: FileStatus,
 }
 
@@ -265,19 +281,15 @@ impl Progress {
         before.as_ref() == Some(content) && self.judged.as_ref() != Some(content)
     }
 
-    fn note(
-        &mut self,
-        content: &Arc<Content>,
-        unmatched: Result<&[String], &FileError>,
-        now: Tick,
-    ) {
+    fn note(&mut self, content: &Arc<Content>, good: Result<&Good, &FileError>, now: Tick) {
         self.judged = Some(Arc::clone(content));
-        match unmatched {
-            Ok(unmatched) => {
+        match good {
+            Ok(good) => {
                 self.applied_at = Some(now);
                 self.status.applied += 1;
                 self.status.error = None;
-                self.status.unmatched = unmatched.to_vec();
+                self.status.unmatched = good.unmatched.clone();
+                self.file = Some(Arc::clone(&good.file));
             }
             Err(error) => {
                 self.status.failed += 1;

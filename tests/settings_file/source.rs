@@ -14,7 +14,7 @@ use portcullis::{
     pipeline::Pipeline,
     registry::Registry,
     rejection::BoxError,
-    settings_file::{FileEvent, FileSource},
+    settings_file::{FileEvent, FileSource, SettingsFile},
 };
 use tokio::time::sleep;
 use tower::{Layer, ServiceExt, service_fn, util::BoxCloneSyncService};
@@ -146,6 +146,7 @@ async fn a_broken_file_changes_nothing_and_is_reported_once() {
     let (source, log) = followed(&path, &registry);
     an_interval().await;
     assert_eq!(log.take(), ["Applied"]);
+    let good = SettingsFile::read(&path).unwrap();
 
     let broken = [
         (
@@ -165,6 +166,7 @@ async fn a_broken_file_changes_nothing_and_is_reported_once() {
         fs::write(&path, text).unwrap();
         sleep(10 * INTERVAL).await;
         assert_eq!(limit(&registry), 3, "{text}");
+        assert_eq!(source.file().as_deref(), Some(&good));
         let status = source.status();
         assert_eq!((status.applied, status.failed), (1, failures));
         let error = status.error.unwrap();
