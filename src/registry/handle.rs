@@ -268,7 +268,7 @@ impl Registry {
             let refused = applied.as_ref().err().cloned().map(Arc::new);
             let mut index = self.shared.index.lock();
             if index.generation() == rules.generation {
-                index.note(name, refused);
+                index.note(&listed.control, refused);
                 return applied.unwrap_or_default();
             }
         }

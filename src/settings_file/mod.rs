@@ -95,14 +95,14 @@
 //! # let path = std::env::temp_dir().join(format!("portcullis-docs-{}.toml", std::process::id()));
 //! fs::write(&path, "defaults.bulkhead.limit = 20")?;
 //! let registry = Registry::new();
-//! let inventory = registry.register(Pipeline::builder("inventory"))?;
-//!
 //! let source = FileSource::new(&path)
 //!     .interval(Duration::from_secs(2))?
 //!     .observed_by(|event: &FileEvent<'_>| if let FileEvent::Failed(error) = event {
 //!         eprintln!("settings stay as they are: {error}");
 //!     });
 //! source.apply_now(&registry)?;
+//! let inventory = registry.register(Pipeline::builder("inventory"))?;
+//! assert_eq!(inventory.bulkhead().limit(), 20);
 //! tokio::spawn(source.clone().follow(registry));
 //!
 //! fs::write(&path, "defaults.bulkhead.limit = 30")?;
@@ -124,7 +124,9 @@
 //!   one as well.
 //! * A file that is missing, cannot be read, is too long or has anything wrong in it changes nothing, for no pipeline.
 //!   It is reported once, to the observer and in the [status](FileSource::status), until its content changes.
-//! * Pipelines that come later have their settings from the last good file.
+//! * Pipelines that come later have their settings from the last good file. So read it before you register them:
+//!   pipelines that are there when it is first applied keep the
+//!   [shape of their window](crate::circuit_breaker#new-settings-while-calls-run), which the code gave them.
 //! * A name that no pipeline has is no fault, for it may come; the status lists such names.
 
 mod error;

@@ -421,6 +421,9 @@ async fn a_pipeline_that_comes_later_has_what_the_last_good_file_says() {
     an_interval().await;
     let late = registry.register(Pipeline::builder("later")).unwrap();
     assert_eq!(late.bulkhead().limit(), 3);
+    assert_eq!(source.status().unmatched, [""; 0]);
+    registry.remove("later");
+    assert_eq!(source.status().unmatched, ["late*"]);
 }
 
 #[tokio::test(start_paused = true)]
