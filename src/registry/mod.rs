@@ -98,7 +98,8 @@
 //! neither a leak nor a pause. What it counted for life is added to [`Keyed::evicted`]. If no place is found all the
 //! same, the call goes to a pipeline of the same settings that all such keys share, `<set>:*overflow*`. There it
 //! is protected, but from its neighbours' failures it is not: watch its counts, and choose a bound that legal
-//! traffic does not reach.
+//! traffic does not reach. (As a pattern, its name stands for keys with `overflow` in them as well.) The bound is on
+//! keys and not on their length: shorten those that clients make up.
 //!
 //! Settings that you apply to one key by hand go with its pipeline; those of a source come back with the key.
 //! A [`Control`](crate::pipeline::Control) does not keep the pipeline of its key either: to steer a key by hand for

@@ -125,6 +125,15 @@ async fn a_set_whose_code_is_wrong_is_refused_whatever_the_source_says() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_set_by_hand_is_not_released() {
+    let registry = Registry::new();
+    let pipeline = registry.register(Pipeline::builder("a")).unwrap();
+    pipeline.circuit_breaker().set_mode(Mode::ForcedOpen);
+    assert_eq!(registry.release_mode("*"), 1);
+    assert_eq!(pipeline.circuit_breaker().mode(), Mode::ForcedOpen);
+}
+
+#[tokio::test(start_paused = true)]
 async fn new_settings_do_not_lift_a_switch() {
     let registry = Registry::new();
     let on_trial = |_: &str, code: &Settings| {
