@@ -175,10 +175,12 @@ async fn a_broken_file_changes_nothing_and_is_reported_once() {
         assert_eq!(log.take().len(), 1, "{text}");
     }
 
-    fs::write(&path, limited(3)).unwrap();
+    fs::write(&path, limited(4)).unwrap();
     an_interval().await;
     assert_eq!(log.take(), ["Applied"]);
     assert_eq!(source.status().error, None);
+    let mended = SettingsFile::read(&path).unwrap();
+    assert_eq!(source.file().as_deref(), Some(&mended));
 }
 
 #[tokio::test(start_paused = true)]
