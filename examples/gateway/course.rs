@@ -3,66 +3,47 @@
 use std::time::Duration;
 
 use portcullis::rejection::BoxError;
-use serde::Serialize;
 use tokio::{sync::mpsc::UnboundedReceiver, task::JoinHandle, time::timeout};
 
 use crate::{
+    figures::Figures,
     lane::Lane,
+    load::Sent,
     phase::Phase,
-    tally::{Ended, Tally},
+    tally::{Ended, Tallies},
 };
 
 /// A run over a lane.
 pub(crate) struct Course<'a> {
     lane: &'a mut Lane,
     ended: UnboundedReceiver<Ended>,
-    load: JoinHandle<Result<u64, BoxError>>,
+    load: JoinHandle<Result<Sent, BoxError>>,
     hits_so_far: u64,
     hits_down: u64,
-    total: Tally,
-    down: Tally,
+    total: Tallies,
+    down: Tallies,
 }
 
 /// What happened in one second: the calls that ended in it.
 pub(crate) struct Second {
     pub(crate) state: &'static str,
-    pub(crate) tally: Tally,
+    pub(crate) tallies: Tallies,
     pub(crate) upstream_hits: u64,
-}
-
-/// What a run came to.
-#[derive(Debug, Serialize)]
-pub(crate) struct Figures {
-    pub(crate) calls: u64,
-    pub(crate) unsent: u64,
-    pub(crate) success: u64,
-    pub(crate) failure: u64,
-    pub(crate) timeout: u64,
-    pub(crate) rejected: u64,
-    pub(crate) fallback: u64,
-    pub(crate) upstream_hits: u64,
-    pub(crate) down_calls: u64,
-    pub(crate) down_upstream_hits: u64,
-    pub(crate) down_answered_percent: f64,
-    pub(crate) down_p50_ms: Option<f64>,
-    pub(crate) down_p99_ms: Option<f64>,
-    pub(crate) times_opened: u64,
-    pub(crate) final_state: &'static str,
 }
 
 impl<'a> Course<'a> {
     pub(crate) fn new(
         lane: &'a mut Lane,
         ended: UnboundedReceiver<Ended>,
-        load: JoinHandle<Result<u64, BoxError>>,
+        load: JoinHandle<Result<Sent, BoxError>>,
     ) -> Self {
         Self {
             ended,
             load,
             hits_so_far: lane.hits(),
             hits_down: 0,
-            total: Tally::default(),
-            down: Tally::default(),
+            total: Tallies::default(),
+            down: Tallies::default(),
             lane,
         }
     }
@@ -77,9 +58,9 @@ impl<'a> Course<'a> {
 
     /// Takes stock of the second that is just over.
     pub(crate) fn second(&mut self, phase: Phase) -> Second {
-        let mut tally = Tally::default();
+        let mut tallies = Tallies::default();
         while let Ok(ended) = self.ended.try_recv() {
-            tally.add(&ended);
+            tallies.add(&ended);
             self.count(&ended);
         }
         let upstream_hits = self.lane.hits() - self.hits_so_far;
@@ -89,7 +70,7 @@ impl<'a> Course<'a> {
         }
         Second {
             state: self.lane.state(),
-            tally,
+            tallies,
             upstream_hits,
         }
     }
@@ -107,22 +88,15 @@ impl<'a> Course<'a> {
         .map_err(|_| "calls are still under way after all callers have lost their patience")?;
         let upstream_hits = self.lane.hits();
         self.lane.let_recover().await?;
+        let sent = self.load.await??;
         Ok(Figures {
-            calls: self.total.calls(),
-            unsent: self.load.await??,
-            success: self.total.success,
-            failure: self.total.failure,
-            timeout: self.total.timeout,
-            rejected: self.total.rejected,
-            fallback: self.total.fallback,
+            unsent: sent.unsent,
+            latest_ms: sent.latest.as_millis() as u64,
             upstream_hits,
-            down_calls: self.down.calls(),
             down_upstream_hits: self.hits_down,
-            down_answered_percent: self.down.answered_percent(),
-            down_p50_ms: self.down.quantile_ms(0.5),
-            down_p99_ms: self.down.quantile_ms(0.99),
             times_opened: self.lane.times_opened(),
             final_state: self.lane.state(),
+            ..Figures::of(&self.total, &self.down)
         })
     }
 

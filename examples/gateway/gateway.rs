@@ -1,21 +1,23 @@
-//! The gateway: an axum server with one route, which asks the upstream.
+//! The gateway: an axum server whose routes ask the upstreams.
 
 use std::{io, net::SocketAddr, time::Duration};
 
 use axum::{
     Router,
-    extract::{Path, State},
-    http::StatusCode,
+    extract::State,
+    http::{StatusCode, Uri},
     response::{IntoResponse, Response},
     routing::get,
 };
-use portcullis::rejection::BoxError;
+use portcullis::{
+    rejection::BoxError,
+    reqwest::{Error, RequestBuilderExt},
+};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::timeout};
-use tower::{Service, ServiceExt};
 
-use crate::client::Client;
+use crate::{client::Client, groups::GROUPS, page::page};
 
-/// Why an answer came from the fallback.
+/// Why an answer came from a fallback, or a page has not all of its parts.
 pub(crate) const FALLBACK: &str = "x-fallback";
 
 /// A running gateway.
@@ -25,21 +27,45 @@ pub(crate) struct Gateway {
     server: JoinHandle<io::Result<()>>,
 }
 
+/// What the routes ask through.
 #[derive(Clone)]
-struct App {
-    client: Client,
-    upstream: SocketAddr,
+pub(crate) struct App {
+    calls: Client,
+    /// For the parts of pages.
+    pub(crate) parts: Client,
+    /// Builds requests, and sends none.
+    pub(crate) requests: reqwest::Client,
+}
+
+impl App {
+    pub(crate) fn new(calls: Client, parts: Client) -> Result<Self, BoxError> {
+        let requests = reqwest::Client::builder().no_proxy().build()?;
+        Ok(Self {
+            calls,
+            parts,
+            requests,
+        })
+    }
+}
+
+pub(crate) fn routes(app: App) -> Router {
+    let mut router = Router::new().route("/pages/{id}", get(page));
+    for group in GROUPS {
+        for route in group.routes {
+            let pass_on =
+                async |State(app): State<App>, uri: Uri| pass_on(app, group.name, uri).await;
+            router = router.route(&format!("/{route}/{{id}}"), get(pass_on));
+        }
+    }
+    router.with_state(app)
 }
 
 impl Gateway {
-    pub(crate) async fn start(client: Client, upstream: SocketAddr) -> Result<Self, BoxError> {
+    pub(crate) async fn start(routes: Router) -> Result<Self, BoxError> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let app = Router::new()
-            .route("/items/{id}", get(item))
-            .with_state(App { client, upstream });
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = axum::serve(listener, app).with_graceful_shutdown(async {
+        let server = axum::serve(listener, routes).with_graceful_shutdown(async {
             drop(stopped.await);
         });
         Ok(Self {
@@ -65,33 +91,18 @@ impl Gateway {
     }
 }
 
-async fn item(State(app): State<App>, Path(id): Path<u64>) -> Response {
-    match ask(app, id).await {
-        Ok(response) => response,
-        Err(error) => {
-            let status = if is_timeout(&error) {
-                StatusCode::GATEWAY_TIMEOUT
-            } else {
-                StatusCode::BAD_GATEWAY
-            };
-            (status, error.to_string()).into_response()
-        }
+async fn pass_on(mut app: App, group: &str, uri: Uri) -> Response {
+    let request = app.requests.get(format!("http://{group}{uri}"));
+    let answer = match request.send_through(&mut app.calls).await {
+        Ok(answer) => answer,
+        Err(Error::Rejected(rejection)) => return rejection.into_response(),
+        Err(error) if error.is_timeout() => return StatusCode::GATEWAY_TIMEOUT.into_response(),
+        Err(_) => return StatusCode::BAD_GATEWAY.into_response(),
+    };
+    let (head, body) = answer.into_parts();
+    let mut response = (head.status, body).into_response();
+    if let Some(why) = head.headers.get(FALLBACK) {
+        response.headers_mut().insert(FALLBACK, why.clone());
     }
-}
-
-async fn ask(mut app: App, id: u64) -> Result<Response, BoxError> {
-    let url = format!("http://{}/items/{id}", app.upstream).parse()?;
-    let request = reqwest::Request::new(reqwest::Method::GET, url);
-    let answer = app.client.ready().await?.call(request).await?;
-    let status = answer.status();
-    let why = answer.headers().get(FALLBACK).cloned();
-    let mut response = (status, answer.bytes().await?).into_response();
-    if let Some(why) = why {
-        response.headers_mut().insert(FALLBACK, why);
-    }
-    Ok(response)
-}
-
-fn is_timeout(error: &BoxError) -> bool {
-    error.downcast_ref().is_some_and(reqwest::Error::is_timeout)
+    response
 }

@@ -9,7 +9,7 @@ use std::{
 use portcullis::rejection::BoxError;
 use serde::Serialize;
 
-use crate::{course::Second, phase::Phase, report::Summary};
+use crate::{course::Second, figures::Pages, phase::Phase, summary::Summary};
 
 /// The JSON file, if one is wanted.
 pub(crate) struct Json(Option<BufWriter<File>>);
@@ -30,7 +30,7 @@ impl Json {
         phase: Phase,
         second: &Second,
     ) -> Result<(), BoxError> {
-        let tally = &second.tally;
+        let tally = &second.tallies.items;
         self.write(&Line {
             second: number,
             phase: phase.as_str(),
@@ -43,6 +43,7 @@ impl Json {
             p50_ms: tally.quantile_ms(0.5),
             p99_ms: tally.quantile_ms(0.99),
             upstream_hits: second.upstream_hits,
+            pages: Pages::of(&second.tallies.pages),
         })
     }
 
@@ -76,6 +77,7 @@ struct Line {
     p50_ms: Option<f64>,
     p99_ms: Option<f64>,
     upstream_hits: u64,
+    pages: Pages,
 }
 
 /// The last line of the JSON file.

@@ -1,46 +1,52 @@
-//! One gateway with its upstream.
+//! One gateway with its upstreams.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
-use portcullis::{circuit_breaker::State, rejection::BoxError};
+use portcullis::{circuit_breaker::State, rejection::BoxError, settings_file::FileSource};
 use tokio::{sync::mpsc, time::sleep};
 
 use crate::{
-    client::{self, Client, Hits},
+    client::{self, Hits, Wire},
     course::Course,
-    gateway::Gateway,
-    guard::{self, Guard},
+    gateway::{self, App, Gateway},
+    groups::GROUPS,
+    guard::Guard,
     load::{self, Plan},
-    phase::{Phase, Schedule},
+    phase::Phase,
     upstream::Upstream,
 };
 
-/// Upstream and gateway, with a guard between them or without.
+/// Upstreams and gateway, with a guard between them or without.
 pub(crate) struct Lane {
-    upstream: Upstream,
+    upstreams: Vec<Upstream>,
     gateway: Gateway,
     guard: Option<Guard>,
     hits: Hits,
 }
 
 impl Lane {
-    pub(crate) async fn guarded(schedule: Schedule) -> Result<Self, BoxError> {
-        let hits = Hits::default();
-        let (client, guard) = guard::guarded(client::bare(&hits)?, schedule)?;
-        Self::start(client, hits, Some(guard)).await
+    pub(crate) async fn guarded(settings: FileSource) -> Result<Self, BoxError> {
+        let guard = Guard::new(settings)?;
+        let (upstreams, wire, hits) = start_upstreams().await?;
+        let calls = guard.around_upstreams(wire)?;
+        let parts = guard.around_parts(calls.clone())?;
+        let routes = gateway::routes(App::new(calls, parts)?);
+        Ok(Self {
+            gateway: Gateway::start(guard.in_front_of(routes)?).await?,
+            guard: Some(guard),
+            upstreams,
+            hits,
+        })
     }
 
     pub(crate) async fn unguarded() -> Result<Self, BoxError> {
-        let hits = Hits::default();
-        Self::start(client::bare(&hits)?, hits, None).await
-    }
-
-    async fn start(client: Client, hits: Hits, guard: Option<Guard>) -> Result<Self, BoxError> {
-        let upstream = Upstream::start().await?;
+        let (upstreams, wire, hits) = start_upstreams().await?;
+        let calls = client::unguarded(wire);
+        let routes = gateway::routes(App::new(calls.clone(), calls)?);
         Ok(Self {
-            gateway: Gateway::start(client, upstream.address()).await?,
-            upstream,
-            guard,
+            gateway: Gateway::start(routes).await?,
+            guard: None,
+            upstreams,
             hits,
         })
     }
@@ -50,21 +56,27 @@ impl Lane {
         // Unbounded, since calls must not wait for the report; no more lies in it than ends in a
         // second.
         let (sender, ended) = mpsc::unbounded_channel();
-        let load = load::run(self.gateway.address(), plan, sender);
+        if self.is_guarded() {
+            tokio::spawn(load::be_greedy(self.address(), plan, sender.clone()));
+        }
+        let load = load::run(self.address(), plan, sender);
         Course::new(self, ended, tokio::spawn(load))
     }
 
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}/items/7", self.gateway.address())
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.gateway.address()
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}/{path}", self.address())
+    }
+
+    pub(crate) const fn guard(&self) -> Option<&Guard> {
+        self.guard.as_ref()
     }
 
     pub(crate) async fn shut_down(self) -> Result<(), BoxError> {
         self.gateway.shut_down().await
-    }
-
-    /// The guard's own account, if there is a guard.
-    pub(crate) fn account(&self) -> Option<String> {
-        self.guard.as_ref().map(Guard::account)
     }
 
     /// On a machine too busy for the last probes, gives an open circuit a few calls more.
@@ -80,13 +92,14 @@ impl Lane {
                 break;
             }
             sleep(PAUSE).await;
-            client.get(self.url()).send().await?;
+            client.get(self.url("items/7")).send().await?;
         }
         Ok(())
     }
 
+    /// Only the first group has trouble.
     pub(crate) async fn enter(&mut self, phase: Phase) -> Result<(), BoxError> {
-        self.upstream.enter(phase).await
+        self.upstreams[0].enter(phase).await
     }
 
     pub(crate) const fn is_guarded(&self) -> bool {
@@ -106,4 +119,15 @@ impl Lane {
             .as_ref()
             .map_or("none", |guard| guard.state().as_str())
     }
+}
+
+async fn start_upstreams() -> Result<(Vec<Upstream>, Wire, Hits), BoxError> {
+    let mut upstreams = Vec::new();
+    for group in GROUPS {
+        upstreams.push(Upstream::start(group).await?);
+    }
+    let hits = Hits::default();
+    let addresses = upstreams.iter().map(Upstream::address);
+    let wire = client::wire(GROUPS.into_iter().zip(addresses), &hits)?;
+    Ok((upstreams, wire, hits))
 }

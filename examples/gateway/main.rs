@@ -1,7 +1,9 @@
-//! A gateway whose upstream goes through all kinds of trouble: slow, failing, hanging, gone.
+//! A gateway to three groups of servers, one of which goes through all kinds of trouble: slow,
+//! failing, hanging, gone.
 //!
-//! Everything runs in this one process over real HTTP on loopback: callers → gateway → upstream.
-//! [`guard`] shows how portcullis is used; the rest is there to break things and to measure.
+//! Everything runs in this one process over real HTTP on loopback: callers → gateway → upstreams.
+//! [`guard`] shows how portcullis is used, and `gateway.toml` what it is told; the rest is there to
+//! break things and to measure.
 //!
 //! ```text
 //! cargo run --release --example gateway
@@ -9,30 +11,38 @@
 //! ```
 
 mod client;
+mod copy;
 mod course;
+mod edits;
+mod figures;
+mod finale;
 mod gateway;
+mod groups;
 mod guard;
 mod json;
 mod lane;
 mod load;
 mod options;
+mod page;
 mod phase;
+mod port;
 mod report;
+mod run;
+mod summary;
 mod tally;
 mod upstream;
 
-use std::{process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
 use portcullis::rejection::BoxError;
-use tokio::time::sleep_until;
+use tokio::signal::ctrl_c;
 
 use self::{
-    course::Figures,
+    copy::SettingsCopy,
     json::Json,
     lane::Lane,
     load::Plan,
     options::{HELP, Options},
-    report::Summary,
 };
 
 #[tokio::main]
@@ -52,79 +62,56 @@ async fn run() -> Result<(), BoxError> {
         println!("{HELP}");
         return Ok(());
     }
-    let schedule = options.schedule();
-    let mut json = Json::create(options.json.as_deref())?;
+    let copy = match options.settings {
+        Some(_) => None,
+        None => Some(SettingsCopy::create()?),
+    };
+    let file = options.settings.clone();
+    let file = file
+        .or_else(|| copy.as_ref().map(SettingsCopy::path))
+        .unwrap_or_default();
     // The first lane is the one that the lines are about.
     let mut lanes = Vec::new();
     if !options.unguarded {
-        lanes.push(Lane::guarded(schedule).await?);
+        lanes.push(Lane::guarded(guard::settings_in(&file)?).await?);
     }
     if options.unguarded || options.wants_run() {
         lanes.push(Lane::unguarded().await?);
     }
     if options.wants_run() {
-        let plan = Plan::new(schedule, lanes.len())?;
-        let summary = run_over(&mut lanes, plan, &mut json).await?;
-        report::print_summary(&summary);
-        if let Some(account) = lanes[0].account() {
-            println!("{account}");
+        tokio::select! {
+            ended = demonstrate(&mut lanes, &options, copy.as_ref()) => ended?,
+            _ = ctrl_c() => return Err("interrupted".into()),
         }
-        json.summary(&summary)?;
-        summary.guarded.as_ref().map_or(Ok(()), check)?;
     }
     if options.serve {
-        println!("{}  (Ctrl-C ends)", lanes[0].url());
-        tokio::signal::ctrl_c().await?;
-        println!("shutting down");
+        println!("{}  (Ctrl-C ends)", lanes[0].url("pages/7"));
+        if lanes[0].is_guarded() {
+            println!("{}  (edit it)", file.display());
+        }
+        ctrl_c().await?;
     }
     for lane in lanes {
-        lane.shut_down().await?;
+        finale::leave(lane).await?;
     }
     Ok(())
 }
 
-/// Runs the same load and faults over all lanes at the same time.
-async fn run_over(lanes: &mut [Lane], plan: Plan, json: &mut Json) -> Result<Summary, BoxError> {
-    let Plan {
-        start, schedule, ..
-    } = plan;
-    report::print_header(schedule, lanes.len());
-    let mut courses: Vec<_> = lanes.iter_mut().map(|lane| lane.run(plan)).collect();
-    for number in 0..schedule.seconds() {
-        let phase = schedule.phase_at(number);
-        for course in &mut courses {
-            course.enter(phase).await?;
+async fn demonstrate(
+    lanes: &mut [Lane],
+    options: &Options,
+    copy: Option<&SettingsCopy>,
+) -> Result<(), BoxError> {
+    let mut json = Json::create(options.json.as_deref())?;
+    let plan = Plan::new(options.schedule(), lanes.len())?;
+    let summary = run::run(lanes, plan, copy, &mut json).await?;
+    summary::print_summary(&summary);
+    json.summary(&summary)?;
+    if let Some(guard) = lanes[0].guard() {
+        guard.print_account();
+        if let Some(copy) = copy {
+            finale::narrow(&lanes[0], guard, copy).await?;
         }
-        sleep_until(start + Duration::from_secs(number + 1)).await;
-        let seconds: Vec<_> = courses
-            .iter_mut()
-            .map(|course| course.second(phase))
-            .collect();
-        report::print_second(number, phase, &seconds);
-        json.second(number, phase, &seconds[0])?;
     }
-    let mut summary = Summary::new(plan);
-    for course in courses {
-        let figures = match course.is_guarded() {
-            true => &mut summary.guarded,
-            false => &mut summary.unguarded,
-        };
-        *figures = Some(course.finish().await?);
-    }
-    Ok(summary)
-}
-
-/// Fails if the guard did not do its work.
-fn check(guarded: &Figures) -> Result<(), BoxError> {
-    if guarded.times_opened == 0 {
-        return Err("the circuit never opened".into());
-    }
-    if guarded.fallback == 0 {
-        return Err("the fallback was never served".into());
-    }
-    if guarded.final_state != "closed" {
-        let state = guarded.final_state;
-        return Err(format!("the circuit did not recover: it is {state} at the end").into());
-    }
-    Ok(())
+    summary.guarded.as_ref().map_or(Ok(()), run::check)
 }

@@ -15,8 +15,11 @@ A gateway whose upstream goes through all kinds of trouble, with and without a g
     --unguarded   only the bare client with its 5 s timeout, under the same load and faults;
                   otherwise it runs beside the guarded one, for comparison
     --json FILE   write one JSON object a second to FILE, and a summary last
-    --serve       keep gateway and upstream up, healthy, until Ctrl-C; without --seconds or
+    --serve       keep gateway and upstreams up, healthy, until Ctrl-C; without --seconds or
                   --json there is no run before that
+    --settings FILE
+                  follow this file, which nobody else edits then; otherwise the run edits a copy
+                  of examples/gateway/gateway.toml
     --help        print this";
 
 const DEFAULT_SECONDS: u64 = 20;
@@ -26,6 +29,7 @@ const LONGEST: u64 = 3600;
 pub(crate) struct Options {
     seconds: Option<u64>,
     pub(crate) json: Option<PathBuf>,
+    pub(crate) settings: Option<PathBuf>,
     pub(crate) serve: bool,
     pub(crate) unguarded: bool,
     pub(crate) help: bool,
@@ -42,6 +46,7 @@ impl Options {
             match flag {
                 "--seconds" => options.seconds = Some(seconds(&value(flag, inline, &mut args)?)?),
                 "--json" => options.json = Some(value(flag, inline, &mut args)?.into()),
+                "--settings" => options.settings = Some(value(flag, inline, &mut args)?.into()),
                 _ if inline.is_some() => return Err(unknown(&arg)),
                 "--serve" => options.serve = true,
                 "--unguarded" => options.unguarded = true,

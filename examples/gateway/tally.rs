@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use crate::load::Ask;
+
 /// A call that has ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
+    pub(crate) ask: Ask,
     pub(crate) outcome: Outcome,
-    /// Whether the caller got the fallback's answer.
+    /// Whether the caller got the fallback's answer, or a page without some of its parts.
     pub(crate) by_fallback: bool,
     /// Whether the upstream was down when the call was due.
     pub(crate) while_down: bool,
@@ -21,6 +24,8 @@ pub(crate) enum Outcome {
     Timeout,
     /// Circuit open or bulkhead full: the upstream was not asked.
     Rejected,
+    /// This client has too many calls under way.
+    Throttled,
 }
 
 impl Outcome {
@@ -30,6 +35,7 @@ impl Outcome {
             Self::Failure => "failure",
             Self::Timeout => "timeout",
             Self::Rejected => "rejected",
+            Self::Throttled => "throttled",
         }
     }
 
@@ -41,6 +47,29 @@ impl Outcome {
     }
 }
 
+/// Tallies of what is told apart.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tallies {
+    /// What only the inventory answers.
+    pub(crate) items: Tally,
+    pub(crate) pages: Tally,
+    /// What does without the inventory.
+    pub(crate) others: Tally,
+    pub(crate) greedy: Tally,
+}
+
+impl Tallies {
+    pub(crate) fn add(&mut self, ended: &Ended) {
+        let tally = match ended.ask {
+            Ask::Item | Ask::Stock => &mut self.items,
+            Ask::Page => &mut self.pages,
+            Ask::Price | Ask::Reviews => &mut self.others,
+            Ask::Greedy => &mut self.greedy,
+        };
+        tally.add(ended);
+    }
+}
+
 /// Calls by outcome, and their latencies.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tally {
@@ -48,6 +77,7 @@ pub(crate) struct Tally {
     pub(crate) failure: u64,
     pub(crate) timeout: u64,
     pub(crate) rejected: u64,
+    pub(crate) throttled: u64,
     /// Those among failure, timeout and rejected that the fallback answered.
     pub(crate) fallback: u64,
     latencies: Vec<Duration>,
@@ -60,6 +90,7 @@ impl Tally {
             Outcome::Failure => &mut self.failure,
             Outcome::Timeout => &mut self.timeout,
             Outcome::Rejected => &mut self.rejected,
+            Outcome::Throttled => &mut self.throttled,
         };
         *count += 1;
         self.fallback += u64::from(ended.by_fallback);
@@ -67,7 +98,12 @@ impl Tally {
     }
 
     pub(crate) fn calls(&self) -> u64 {
-        self.success + self.failure + self.timeout + self.rejected
+        self.latencies.len() as u64
+    }
+
+    /// Returns how many calls got no answer of use.
+    pub(crate) fn unanswered(&self) -> u64 {
+        self.calls() - self.success - self.fallback
     }
 
     /// Returns the share of calls that got an answer of use, in percent.

@@ -1,7 +1,6 @@
-//! The service behind the gateway, which breaks on command.
+//! A server behind the gateway, which breaks on command.
 
 use std::{
-    io,
     net::SocketAddr,
     sync::{
         Arc,
@@ -11,19 +10,24 @@ use std::{
 };
 
 use axum::{
-    Router,
+    Json, Router,
     extract::{Path, State},
     http::StatusCode,
     routing::get,
 };
 use portcullis::rejection::BoxError;
+use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, TcpSocket},
     sync::{oneshot, watch},
     time::sleep,
 };
 
-use crate::phase::Phase;
+use crate::{
+    groups::Group,
+    phase::Phase,
+    port::{BACKLOG, bind},
+};
 
 /// How long the answers of the slow phase take, in turn. The guard waits 250 ms.
 const SLOW_ANSWERS: [Duration; 4] = [
@@ -54,14 +58,16 @@ enum Door {
 
 #[derive(Clone)]
 struct Faults {
+    group: &'static Group,
     phase: watch::Sender<Phase>,
     turn: Arc<AtomicUsize>,
 }
 
 impl Upstream {
-    pub(crate) async fn start() -> Result<Self, BoxError> {
+    pub(crate) async fn start(group: &'static Group) -> Result<Self, BoxError> {
         let socket = bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         let faults = Faults {
+            group,
             phase: watch::Sender::new(Phase::Healthy),
             turn: Arc::default(),
         };
@@ -93,31 +99,13 @@ impl Upstream {
     }
 }
 
-/// Room for everybody who calls while the gateway opens a connection for each hanging request.
-const BACKLOG: u32 = 1024;
-
-/// Binds as soon as the listener that had the address before is gone.
-async fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
-    const TRIES: u32 = 1000;
-    let mut tries = 0;
-    loop {
-        let socket = TcpSocket::new_v4()?;
-        // Old connections may still linger on the port.
-        socket.set_reuseaddr(true)?;
-        match socket.bind(address) {
-            Ok(()) => return Ok(socket),
-            Err(error) if tries == TRIES => return Err(error),
-            Err(_) => tries += 1,
-        }
-        sleep(Duration::from_millis(5)).await;
-    }
-}
-
 fn serve(listener: TcpListener, faults: Faults) -> oneshot::Sender<()> {
     let (stop, stopped) = oneshot::channel::<()>();
-    let app = Router::new()
-        .route("/items/{id}", get(item))
-        .with_state(faults);
+    let routes = faults.group.routes.iter();
+    let app = routes.fold(Router::new(), |router, route| {
+        router.route(&format!("/{route}/{{id}}"), get(answer))
+    });
+    let app = app.with_state(faults);
     tokio::spawn(async move {
         axum::serve(listener, app)
             .with_graceful_shutdown(async { drop(stopped.await) })
@@ -126,13 +114,13 @@ fn serve(listener: TcpListener, faults: Faults) -> oneshot::Sender<()> {
     stop
 }
 
-async fn item(
+async fn answer(
     State(faults): State<Faults>,
     Path(id): Path<u64>,
-) -> Result<String, (StatusCode, &'static str)> {
+) -> Result<Json<Value>, (StatusCode, &'static str)> {
     let phase = *faults.phase.borrow();
     match phase {
-        Phase::Healthy => {}
+        Phase::Healthy => sleep(faults.group.takes).await,
         Phase::Slow => {
             let turn = faults.turn.fetch_add(1, Ordering::Relaxed);
             sleep(SLOW_ANSWERS[turn % SLOW_ANSWERS.len()]).await;
@@ -143,5 +131,7 @@ async fn item(
             return Err((StatusCode::INTERNAL_SERVER_ERROR, "out of order"));
         }
     }
-    Ok(format!(r#"{{"item":{id},"stock":{}}}"#, id % 50))
+    Ok(Json(
+        json!({"id": id, "of": faults.group.name, "value": id % 50}),
+    ))
 }

@@ -1,22 +1,30 @@
 //! The callers: an open loop, in which arrivals do not wait for answers.
 
+mod ask;
+mod call;
+mod greedy;
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::http::StatusCode;
 use portcullis::rejection::BoxError;
 use tokio::{
     sync::{Semaphore, mpsc},
     time::{Instant, sleep_until},
 };
 
-use crate::{
-    gateway::FALLBACK,
-    phase::Schedule,
-    tally::{Ended, Outcome},
+use self::call::call;
+pub(crate) use self::{
+    ask::{Ask, CLIENT},
+    call::client,
+    greedy::run as be_greedy,
 };
+use crate::{phase::Schedule, tally::Ended};
 
 /// Arrivals a second.
 pub(crate) const RATE: u32 = 200;
+
+/// How many clients they come from. No divisor of the mix, so that each asks for everything.
+const CLIENTS: u64 = 41;
 
 /// When to send what.
 #[derive(Clone, Copy)]
@@ -29,6 +37,11 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// Returns when a percentage of the run is over.
+    pub(crate) fn at_percent(&self, percent: u32) -> Instant {
+        self.start + Duration::from_secs(self.schedule.seconds()) * percent / 100
+    }
+
     /// Plans for `lanes` of load in this process.
     ///
     /// Unguarded, a hanging upstream makes it keep more files open than many systems allow unasked,
@@ -50,70 +63,48 @@ impl Plan {
     }
 }
 
-/// Longer than any answer of the gateway takes, so that it is the gateway that is measured.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// What became of a plan.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sent {
+    /// Calls that were left out.
+    pub(crate) unsent: u64,
+    /// How late the latest of the others set out, which shows how busy the machine is with
+    /// something else.
+    pub(crate) latest: Duration,
+}
 
-/// Sends calls on a fixed schedule, reports each when it has ended, and returns how many were not
-/// sent.
+/// Sends calls on a fixed schedule, and reports each when it has ended.
 pub(crate) async fn run(
     gateway: SocketAddr,
     plan: Plan,
     ended: mpsc::UnboundedSender<Ended>,
-) -> Result<u64, BoxError> {
+) -> Result<Sent, BoxError> {
     let client = client()?;
     let places = Arc::new(Semaphore::new(plan.most_outstanding));
-    let mut unsent = 0;
+    let mut sent = Sent::default();
     for arrival in 0..plan.schedule.seconds() * u64::from(RATE) {
         // From the start, not from the last arrival: lateness must not add up.
-        let offset = Duration::from_secs(arrival) / RATE;
-        let due = plan.start + offset;
+        let due = plan.start + Duration::from_secs(arrival) / RATE;
         sleep_until(due).await;
+        sent.latest = sent.latest.max(due.elapsed());
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            unsent += 1;
+            sent.unsent += 1;
             continue;
         };
-        let request = client.get(format!("http://{gateway}/items/{arrival}"));
-        let while_down = plan.schedule.phase_at(offset.as_secs()).is_down();
+        let ask = Ask::of_arrival(arrival);
+        let name = format!("client {}", arrival % CLIENTS);
+        let call = call(
+            ask.request(&client, gateway, arrival, &name),
+            ask,
+            plan,
+            due,
+        );
         let ended = ended.clone();
         tokio::spawn(async move {
-            let (outcome, by_fallback) = call(request).await;
             // Nobody listens any more once the run is over.
-            let _ = ended.send(Ended {
-                outcome,
-                by_fallback,
-                while_down,
-                // From when it was due: a generator that lags must not flatter the gateway.
-                latency: due.elapsed(),
-            });
+            let _ = ended.send(call.await);
             drop(place);
         });
     }
-    Ok(unsent)
-}
-
-/// A caller's client.
-pub(crate) fn client() -> Result<reqwest::Client, BoxError> {
-    Ok(reqwest::Client::builder()
-        .no_proxy()
-        .retry(reqwest::retry::never())
-        .timeout(PATIENCE)
-        .build()?)
-}
-
-async fn call(request: reqwest::RequestBuilder) -> (Outcome, bool) {
-    let Ok(response) = request.send().await else {
-        return (Outcome::Failure, false);
-    };
-    let status = response.status();
-    let why = response.headers().get(FALLBACK).cloned();
-    let outcome = match why.as_ref().map(|why| why.to_str()) {
-        Some(why) => Outcome::from_label(why.unwrap_or_default()),
-        None if status == StatusCode::GATEWAY_TIMEOUT => Outcome::Timeout,
-        None if status.is_success() => Outcome::Success,
-        None => Outcome::Failure,
-    };
-    match response.bytes().await {
-        Ok(_) => (outcome, why.is_some()),
-        Err(_) => (Outcome::Failure, false),
-    }
+    Ok(sent)
 }
