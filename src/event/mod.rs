@@ -1,7 +1,8 @@
 //! What happens to a stack, and who is told.
 //!
 //! Observers are called after the change, on the thread that caused it, under no lock. One that
-//! panics is ignored; without observers an event is not even made.
+//! panics is ignored. Each says what it wants to be told of, its [`Interest`]; an event that nobody wants is not
+//! even made.
 
 use std::time::Duration;
 
