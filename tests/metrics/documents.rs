@@ -1,0 +1,1 @@
+//! What is written about the metrics is true.
