@@ -20,12 +20,14 @@ use std::{
     time::Duration,
 };
 
+use metrics_exporter_prometheus::PrometheusBuilder;
 use portcullis::{
     bulkhead::{self, Bulkhead, KeyedBulkhead},
     circuit_breaker::{self, CircuitBreaker, KeyedCircuitBreaker, Window},
     clock::{Clock, Tick},
     event::Scope,
     fallback::{FallbackLayer, Respond},
+    metrics::Publisher,
     outcome::{ErrorsAsFailures, Outcome},
     pipeline::{Fault, Pipeline},
     registry::Registry,
@@ -89,6 +91,17 @@ const CASES: &[Case] = &[
         calls(FallbackLayer::value(0).layer(failing(1)))
     }),
     case("pipeline", 500, 0, || calls(pipeline().layer().layer(Echo))),
+    case("pipeline, published", 500, 0, || {
+        let pipeline = pipeline();
+        exporter();
+        Publisher::new().watching(pipeline.control()).publish();
+        calls(pipeline.layer().layer(Echo))
+    }),
+    // The exporter keeps samples until they are scraped, and allocates for each 64.
+    case("pipeline, durations recorded", 1_000, 1, || {
+        exporter();
+        calls(recorded_pipeline().layer().layer(Echo))
+    }),
     case("one of 100,000 keys, lookup", 300, 0, lookup),
     case("pipeline, one of many", 731, 0, || calls(keyed_pipeline())),
     case("pipeline, pending once", 925, 0, || {
@@ -164,6 +177,28 @@ fn pipeline() -> Pipeline<ErrorsAsFailures, WithFallback> {
         .fallback((|fault| u32::from(fault.rejection().is_some())) as fn(&Fault<Failed>) -> u32)
         .build()
         .expect("valid")
+}
+
+/// Installs an exporter, unless another case has in this process.
+fn exporter() {
+    let _ = PrometheusBuilder::new().install_recorder();
+}
+
+fn recorded_pipeline() -> Pipeline<ErrorsAsFailures, WithFallback> {
+    let publisher = Publisher::new();
+    let pipeline = Pipeline::builder("cost")
+        .observed_by(publisher.call_durations())
+        .fallback((|fault| u32::from(fault.rejection().is_some())) as fn(&Fault<Failed>) -> u32)
+        .build()
+        .expect("valid");
+    let publisher = publisher.watching(pipeline.control());
+    // With a call before it, so that the histogram is one in use.
+    let mut call = calls(pipeline.layer().layer(Echo));
+    call();
+    publisher.publish();
+    call();
+    publisher.publish();
+    pipeline
 }
 
 /// An error of the size of a boxed one, which would cost an allocation for each rejection.

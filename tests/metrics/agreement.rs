@@ -114,6 +114,10 @@ pub(crate) struct Run {
 
 type Guarded = BoxCloneSyncService<Call, &'static str, BoxError>;
 
+fn is_inner(fault: &Fault<BoxError>) -> bool {
+    fault.rejection().is_none()
+}
+
 fn guarded(registry: &Registry) -> (Control, Guarded) {
     let slow = circuit_breaker::Settings::default().slow_calls(millis(400), 1.0);
     let pipeline = Pipeline::builder(NAME)
@@ -124,11 +128,8 @@ fn guarded(registry: &Registry) -> (Control, Guarded) {
                 .length(1)
                 .longest_wait(millis(100)),
         )
-        .circuit_breaker(slow.minimum_calls(1_000))
-        .fallback_layer(
-            FallbackLayer::respond(|_: &Fault<BoxError>| "instead")
-                .only_if(|fault: &Fault<BoxError>| fault.inner().is_some()),
-        );
+        .circuit_breaker(slow.minimum_calls(1_000).open_jitter(0.0))
+        .fallback_layer(FallbackLayer::value("instead").when(is_inner));
     let pipeline = registry.register(pipeline).unwrap();
     let service = pipeline.layer().layer(Backend);
     (

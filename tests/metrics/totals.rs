@@ -10,6 +10,7 @@ use std::{
 };
 
 use portcullis::{
+    circuit_breaker,
     clock::Clock,
     metrics::Publisher,
     pipeline::{Builder, Pipeline},
@@ -27,7 +28,9 @@ async fn ask_key(keyed: &Keyed, key: &'static str) {
 }
 
 async fn registered(registry: &Registry, name: &str, calls: u32) -> Pipeline {
-    let pipeline = registry.register(Pipeline::builder(name)).unwrap();
+    let exactly = circuit_breaker::Settings::default().open_jitter(0.0);
+    let builder = Pipeline::builder(name).circuit_breaker(exactly);
+    let pipeline = registry.register(builder).unwrap();
     for _ in 0..calls {
         ask(&pipeline, AT_ONCE).await.unwrap();
     }
