@@ -98,7 +98,7 @@ const CASES: &[Case] = &[
         calls(pipeline.layer().layer(Echo))
     }),
     // The exporter keeps samples until they are scraped, and allocates for each 64.
-    case("pipeline, durations recorded", 1_000, 1, || {
+    case("pipeline, durations recorded", 949, 1, || {
         exporter();
         calls(recorded_pipeline().layer().layer(Echo))
     }),

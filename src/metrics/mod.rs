@@ -94,10 +94,10 @@
 //! # What it costs
 //!
 //! * The publisher: nothing to a call.
-//! * [`CallDurations`]: each call is told to an observer, and recorded. With Prometheus' exporter that is half as
-//!   much again as the pipeline itself; the exporter allocates a block for every 64 samples, and holds them until it
-//!   is scraped or its upkeep is run. Quantiles of one instance are in `portcullis_window_latency_seconds` for
-//!   nothing; record durations where you need them over several instances.
+//! * [`CallDurations`]: each call is told to an observer, and recorded: with Prometheus' exporter, as many
+//!   instructions again as the pipeline takes itself. The exporter allocates a block for every 64 samples, and holds
+//!   them until it is scraped or its upkeep is run. Quantiles of one instance are in
+//!   `portcullis_window_latency_seconds` for nothing; record durations where you need them over several instances.
 //!
 //! # Recorders that come late, series that go
 //!

@@ -182,3 +182,88 @@ pub(super) fn key(metric: &Metric, name: &Arc<str>, by: Option<By>) -> Key {
     labels.extend(by.map(|(label, value)| Label::from_static_parts(label, value)));
     Key::from_parts(metric.name, labels)
 }
+
+#[cfg(all(test, not(portcullis_loom)))]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+
+    use super::*;
+    use crate::metrics::ledger::Totals;
+
+    /// As no run makes them: each number is another.
+    const TALLY: Tally = Tally {
+        success: 1,
+        failure: 2,
+        timeout: 3,
+        slow: 4,
+        ignored: 5,
+        cancelled: 6,
+        circuit_open: 10,
+        circuit_forced_open: 20,
+        half_open_full: 30,
+        ramping_up: 40,
+        not_ready: 50,
+        bulkhead_full: 60,
+        wait_timed_out: 70,
+        other_rejection: 80,
+        would_reject: 7,
+        fallback_success: 8,
+        fallback_failure: 9,
+        fallback_rejected: 11,
+    };
+
+    #[test]
+    fn each_number_has_its_own_series() {
+        let recorder = DebuggingRecorder::new();
+        let figures = Figures {
+            name: "a".into(),
+            totals: Totals {
+                tally: TALLY,
+                times_opened: 12,
+            },
+            snapshots: Vec::new(),
+            has_new_calls: false,
+        };
+        Sheet {
+            recorder: &recorder,
+            figures: &figures,
+        }
+        .write();
+        let told = recorder.snapshotter().snapshot().into_vec();
+        let counters = told.iter().filter_map(|(key, .., value)| {
+            let DebugValue::Counter(total) = value else {
+                return None;
+            };
+            let key = key.key();
+            let by = key.labels().find(|label| label.key() != "name");
+            Some((key.name(), by.map_or("", Label::value), *total))
+        });
+        assert_eq!(
+            counters.collect::<BTreeSet<_>>(),
+            BTreeSet::from([
+                ("portcullis_calls_total", "success", 1),
+                ("portcullis_calls_total", "failure", 2),
+                ("portcullis_calls_total", "timeout", 3),
+                ("portcullis_calls_total", "ignored", 5),
+                ("portcullis_calls_total", "cancelled", 6),
+                ("portcullis_calls_total", "rejected", 360),
+                ("portcullis_rejections_total", "circuit_open", 10),
+                ("portcullis_rejections_total", "circuit_forced_open", 20),
+                ("portcullis_rejections_total", "half_open_full", 30),
+                ("portcullis_rejections_total", "ramping_up", 40),
+                ("portcullis_rejections_total", "not_ready", 50),
+                ("portcullis_rejections_total", "bulkhead_full", 60),
+                ("portcullis_rejections_total", "wait_timed_out", 70),
+                ("portcullis_rejections_total", "other", 80),
+                ("portcullis_fallbacks_total", "success", 8),
+                ("portcullis_fallbacks_total", "failure", 9),
+                ("portcullis_fallbacks_total", "rejected", 11),
+                ("portcullis_slow_calls_total", "", 4),
+                ("portcullis_would_reject_total", "", 7),
+                ("portcullis_circuit_opened_total", "", 12),
+            ])
+        );
+    }
+}
