@@ -25,7 +25,7 @@ use portcullis::{
     bulkhead::{self, Bulkhead, KeyedBulkhead},
     circuit_breaker::{self, CircuitBreaker, KeyedCircuitBreaker, Window},
     clock::{Clock, Tick},
-    event::Scope,
+    event::{Observer, Scope},
     fallback::{FallbackLayer, Respond},
     metrics::Publisher,
     outcome::{ErrorsAsFailures, Outcome},
@@ -92,15 +92,13 @@ const CASES: &[Case] = &[
     }),
     case("pipeline", 500, 0, || calls(pipeline().layer().layer(Echo))),
     case("pipeline, published", 500, 0, || {
-        let pipeline = pipeline();
-        exporter();
-        Publisher::new().watching(pipeline.control()).publish();
-        calls(pipeline.layer().layer(Echo))
+        let transitions = |publisher: &Publisher| publisher.circuit_transitions();
+        calls(published_pipeline(transitions).layer().layer(Echo))
     }),
     // The exporter keeps samples until they are scraped, and allocates for each 64.
     case("pipeline, durations recorded", 949, 1, || {
-        exporter();
-        calls(recorded_pipeline().layer().layer(Echo))
+        let durations = |publisher: &Publisher| publisher.call_durations();
+        calls(published_pipeline(durations).layer().layer(Echo))
     }),
     case("one of 100,000 keys, lookup", 300, 0, lookup),
     case("pipeline, one of many", 731, 0, || calls(keyed_pipeline())),
@@ -179,25 +177,25 @@ fn pipeline() -> Pipeline<ErrorsAsFailures, WithFallback> {
         .expect("valid")
 }
 
-/// Installs an exporter, unless another case has in this process.
-fn exporter() {
+/// A pipeline that is observed by the publisher too, with an exporter installed.
+fn published_pipeline<O: Observer + 'static>(
+    observer: impl FnOnce(&Publisher) -> O,
+) -> Pipeline<ErrorsAsFailures, WithFallback> {
+    // Unless another case has in this process.
     let _ = PrometheusBuilder::new().install_recorder();
-}
-
-fn recorded_pipeline() -> Pipeline<ErrorsAsFailures, WithFallback> {
     let publisher = Publisher::new();
     let pipeline = Pipeline::builder("cost")
-        .observed_by(publisher.call_durations())
+        .observed_by(observer(&publisher))
         .fallback((|fault| u32::from(fault.rejection().is_some())) as fn(&Fault<Failed>) -> u32)
         .build()
         .expect("valid");
     let publisher = publisher.watching(pipeline.control());
-    // With a call before it, so that the histogram is one in use.
+    // With calls before it, so that a histogram is one in use.
     let mut call = calls(pipeline.layer().layer(Echo));
-    call();
-    publisher.publish();
-    call();
-    publisher.publish();
+    for _ in 0..2 {
+        call();
+        publisher.publish();
+    }
     pipeline
 }
 

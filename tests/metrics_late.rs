@@ -9,6 +9,7 @@ async fn a_recorder_that_comes_late_is_told_everything_that_has_a_total() {
     let publisher = Publisher::new();
     let pipeline = Pipeline::builder("a")
         .observed_by(publisher.call_durations())
+        .observed_by(publisher.circuit_transitions())
         .build()
         .unwrap();
     let publisher = publisher.watching(pipeline.control());
@@ -20,6 +21,8 @@ async fn a_recorder_that_comes_late_is_told_everything_that_has_a_total() {
 
     call().await;
     publisher.publish();
+    pipeline.circuit_breaker().trip();
+    pipeline.circuit_breaker().reset();
     call().await;
     publisher.publish();
     let exporter = PrometheusBuilder::new().install_recorder().unwrap();
@@ -36,4 +39,6 @@ async fn a_recorder_that_comes_late_is_told_everything_that_has_a_total() {
     assert!(has(
         r#"portcullis_circuit_state{name="a",state="closed"} 1"#
     ));
+    let opened = r#"portcullis_circuit_transitions_total{name="a",from="closed",to="open"} 1"#;
+    assert!(has(opened));
 }

@@ -46,6 +46,10 @@ pub(super) static OPENED: Metric = counter(
     "portcullis_circuit_opened_total",
     "How often the circuit opened",
 );
+pub(super) static TRANSITIONS: Metric = counter(
+    "portcullis_circuit_transitions_total",
+    "How often the circuit changed its state, by the state before and after",
+);
 pub(super) static STATE: Metric = gauge(
     "portcullis_circuit_state",
     Unit::Count,
@@ -102,13 +106,14 @@ pub(super) static DURATION: Metric = Metric {
     description: "How long calls took from admission on, those cancelled left out",
 };
 
-static ALL: [&Metric; 17] = [
+static ALL: [&Metric; 18] = [
     &CALLS,
     &REJECTIONS,
     &SLOW_CALLS,
     &WOULD_REJECT,
     &FALLBACKS,
     &OPENED,
+    &TRANSITIONS,
     &STATE,
     &MODE,
     &REMAINING_OPEN,

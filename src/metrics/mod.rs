@@ -17,6 +17,7 @@
 //! | `portcullis_would_reject_total` | counter | | calls let through in dry run |
 //! | `portcullis_fallbacks_total` | counter | `outcome` | fallbacks: `success`, `failure`, `rejected` |
 //! | `portcullis_circuit_opened_total` | counter | | how often the circuit opened |
+//! | `portcullis_circuit_transitions_total` | counter | `from`, `to` | changes of its state, once there are any; where [`CircuitTransitions`] observe |
 //! | `portcullis_circuit_state` | gauge | `state` | 1 for one of `closed`, `ramping_up`, `open`, `half_open` |
 //! | `portcullis_circuit_mode` | gauge | `mode` | 1 for one of `automatic`, `forced_open`, `forced_closed`, `dry_run` |
 //! | `portcullis_circuit_remaining_open_seconds` | gauge | | how long it stays open |
@@ -70,7 +71,9 @@
 //!     .install_recorder()?;
 //!
 //! let publisher = Publisher::up_to(100)?;
-//! let scope = Scope::new().observed_by(publisher.call_durations());
+//! let scope = Scope::new()
+//!     .observed_by(publisher.call_durations())
+//!     .observed_by(publisher.circuit_transitions());
 //! let registry = Registry::scoped(scope);
 //! registry.register(Pipeline::builder("inventory"))?;
 //! let publisher = Arc::new(publisher.watching_all(&registry));
@@ -93,7 +96,7 @@
 //!
 //! # What it costs
 //!
-//! * The publisher: nothing to a call.
+//! * The publisher, and [`CircuitTransitions`]: nothing to a call.
 //! * [`CallDurations`]: each call is told to an observer, and recorded: with Prometheus' exporter, as many
 //!   instructions again as the pipeline takes itself. The exporter allocates a block for every 64 samples, and holds
 //!   them until it is scraped or its upkeep is run. Quantiles of one instance are in
@@ -110,7 +113,7 @@
 //! # Names and their number
 //!
 //! A recorder keeps series for as long as it likes, so names must not come without end. A publisher has room for
-//! 500 names, or as many as you say, and 44 series each, without histograms. What comes later is published under
+//! 500 names, or as many as you say, and 44 series each, without histograms and transitions. What comes later is published under
 //! the name `other`: totals and gauges are added up there, of latencies and remaining times the longest is told,
 //! and `portcullis_circuit_state` is how many circuits are in a state.
 //!
@@ -124,5 +127,8 @@ mod ledger;
 mod publisher;
 mod series;
 mod sheet;
+mod transitions;
 
-pub use self::{call_durations::CallDurations, publisher::Publisher};
+pub use self::{
+    call_durations::CallDurations, publisher::Publisher, transitions::CircuitTransitions,
+};

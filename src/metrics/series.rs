@@ -126,7 +126,7 @@ fn keeps_anything(recorder: &dyn Recorder) -> bool {
 impl Named {
     fn new(name: Arc<str>) -> Self {
         Self {
-            key: key(&DURATION, &name, None),
+            key: key(&DURATION, &name, &[]),
             name,
             histogram: Handle::Unused,
         }

@@ -154,7 +154,7 @@ impl Sheet<'_> {
     }
 
     fn counter(&self, metric: &Metric, by: Option<By>, total: u64) {
-        let key = key(metric, &self.figures.name, by);
+        let key = key(metric, &self.figures.name, by.as_slice());
         let counter = self.recorder.register_counter(&key, &METADATA);
         counter.absolute(total);
     }
@@ -169,17 +169,19 @@ impl Sheet<'_> {
     }
 
     fn gauge(&self, metric: &Metric, by: Option<By>, value: f64) {
-        let key = key(metric, &self.figures.name, by);
+        let key = key(metric, &self.figures.name, by.as_slice());
         self.recorder.register_gauge(&key, &METADATA).set(value);
     }
 }
 
 /// Returns what tells a series from all others.
-pub(super) fn key(metric: &Metric, name: &Arc<str>, by: Option<By>) -> Key {
+pub(super) fn key(metric: &Metric, name: &Arc<str>, by: &[By]) -> Key {
     let name = SharedString::from_shared(Arc::clone(name));
-    let mut labels = Vec::with_capacity(2);
+    let mut labels = Vec::with_capacity(1 + by.len());
     labels.push(Label::new("name", name));
-    labels.extend(by.map(|(label, value)| Label::from_static_parts(label, value)));
+    for (label, value) in by {
+        labels.push(Label::from_static_parts(label, value));
+    }
     Key::from_parts(metric.name, labels)
 }
 

@@ -103,6 +103,21 @@ fn exact(total: u64) -> f64 {
     f64::from(u32::try_from(total).unwrap())
 }
 
+/// The transitions of the script, as it is written.
+fn expected_transitions() -> BTreeMap<String, f64> {
+    [
+        ("closed", "open"),
+        ("open", "half_open"),
+        ("half_open", "closed"),
+    ]
+    .map(|(from, to)| {
+        let labels = [("name", NAME), ("from", from), ("to", to)];
+        let series = text::series("portcullis_circuit_transitions_total", &labels);
+        (series, 1.0)
+    })
+    .into()
+}
+
 /// A service in which everything has happened, with three calls still in it.
 pub(crate) struct Run {
     pub(crate) publisher: Publisher,
@@ -141,7 +156,9 @@ fn guarded(registry: &Registry) -> (Control, Guarded) {
 /// Runs the script, in paused time.
 pub(crate) async fn run(recorder: &dyn metrics::Recorder) -> Run {
     let publisher = Publisher::new();
-    let observed = Scope::new().observed_by(publisher.call_durations());
+    let observed = Scope::new()
+        .observed_by(publisher.call_durations())
+        .observed_by(publisher.circuit_transitions());
     let registry = Registry::scoped(observed);
     let publisher = publisher.watching_all(&registry);
     let (control, service) = guarded(&registry);
@@ -236,7 +253,9 @@ async fn the_debugging_recorder_agrees_with_the_snapshot() {
             }
         }
     }
-    assert_eq!(told, expected(&run.control.snapshot()));
+    let mut all = expected(&run.control.snapshot());
+    all.extend(expected_transitions());
+    assert_eq!(told, all);
     let lasted: Vec<_> = run.durations.iter().map(Duration::as_secs_f64).collect();
     assert_eq!(durations, lasted);
 }
@@ -287,6 +306,7 @@ async fn a_scrape_agrees(recommended_naming: bool) {
     assert!((*sum_is - sum.as_secs_f64()).abs() < 1e-9);
     *sum_is = sum.as_secs_f64();
     let mut all = expected(&snapshot);
+    all.extend(expected_transitions());
     all.extend([
         bucket("0.005", by_bound(millis(5))),
         bucket("0.05", by_bound(millis(50))),
