@@ -39,6 +39,7 @@ async fn a_recorder_that_comes_late_is_told_everything_that_has_a_total() {
     assert!(has(
         r#"portcullis_circuit_state{name="a",state="closed"} 1"#
     ));
+    publisher.publish();
     let opened = r#"portcullis_circuit_transitions_total{name="a",from="closed",to="open"} 1"#;
     assert!(has(opened));
 }
