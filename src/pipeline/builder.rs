@@ -75,6 +75,11 @@ impl<C, F, R> Builder<C, F, R> {
         Self { scope, ..self }
     }
 
+    pub(crate) fn renamed(self, name: Arc<str>) -> Self {
+        let scope = self.scope.renamed(name);
+        Self { scope, ..self }
+    }
+
     pub(crate) fn observed_like(self, other: &Scope) -> Self {
         let scope = self.scope.observed_like(other);
         Self { scope, ..self }

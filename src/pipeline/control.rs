@@ -37,8 +37,16 @@ pub(super) struct Parts {
     total_latency: OnceLock<Latency>,
     pub(super) time_limit: TimeLimit,
     pub(super) scope: Scope,
-    /// Those applied last. Locked while the parts change, by no call.
-    pub(super) settings: Mutex<Settings>,
+    /// Locked while the parts change, by no call.
+    pub(super) steering: Mutex<Steering>,
+}
+
+/// What a pipeline was told, apart from what was set on its parts by hand.
+pub(super) struct Steering {
+    /// Those applied last.
+    pub(super) settings: Settings,
+    /// The mode that stands above that of the settings.
+    pub(super) ordered: Option<Mode>,
 }
 
 impl Control {
@@ -58,7 +66,10 @@ impl Control {
                 time_limit: TimeLimit::new(settings.timeout),
                 counts,
                 scope,
-                settings: Mutex::new(settings),
+                steering: Mutex::new(Steering {
+                    settings,
+                    ordered: None,
+                }),
             }),
         };
         control.prepare_for(queue)?;
@@ -120,20 +131,22 @@ impl Control {
     }
 
     /// Returns whether nothing would be lost with the pipeline but its counts for life: no call is in it, its
-    /// circuit has nothing to lose, and its limits are those of the settings.
+    /// circuit has nothing to lose, and its limits are those of the settings. A mode that was ordered is not
+    /// lost: who orders it for a pattern orders it again.
     pub(crate) fn is_at_rest(&self, now: Tick) -> bool {
         let (breaker, bulkhead) = &self.parts.policies;
         // First, since it shows what ended calls did.
         bulkhead.is_at_rest() && {
-            let settings = self.parts.settings.lock();
+            let Steering { settings, ordered } = &*self.parts.steering.lock();
             bulkhead.limit() == settings.bulkhead_or_unlimited().limit
                 && bulkhead.queue() == settings.queue_after(bulkhead.queue())
-                && breaker.has_nothing_to_lose(now)
+                && breaker.has_nothing_to_lose(*ordered, now)
         }
     }
 
     /// Sets the mode of a pipeline that nobody has yet, and tells nobody.
     pub(crate) fn begin_in(&self, mode: Mode) {
+        self.parts.steering.lock().ordered = Some(mode);
         self.parts.policies.0.begin_in(mode);
     }
 
