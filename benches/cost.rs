@@ -20,12 +20,14 @@ use std::{
     time::Duration,
 };
 
+use metrics_exporter_prometheus::PrometheusBuilder;
 use portcullis::{
     bulkhead::{self, Bulkhead, KeyedBulkhead},
     circuit_breaker::{self, CircuitBreaker, KeyedCircuitBreaker, Window},
     clock::{Clock, Tick},
-    event::Scope,
+    event::{Observer, Scope},
     fallback::{FallbackLayer, Respond},
+    metrics::Publisher,
     outcome::{ErrorsAsFailures, Outcome},
     pipeline::{Builder, Fault, Pipeline},
     registry::Registry,
@@ -90,6 +92,15 @@ const CASES: &[Case] = &[
         calls(FallbackLayer::value(0).layer(failing(1)))
     }),
     case("pipeline", 500, 0, || calls(pipeline().layer().layer(Echo))),
+    case("pipeline, published", 500, 0, || {
+        let transitions = |publisher: &Publisher| publisher.circuit_transitions();
+        calls(published_pipeline(transitions).layer().layer(Echo))
+    }),
+    // The exporter keeps samples until they are scraped, and allocates for each 64.
+    case("pipeline, durations recorded", 949, 1, || {
+        let durations = |publisher: &Publisher| publisher.call_durations();
+        calls(published_pipeline(durations).layer().layer(Echo))
+    }),
     case("one of 100,000 keys, lookup", 300, 0, lookup),
     case("pipeline, one of many", 731, 0, || calls(keyed_pipeline())),
     case("pipeline, pending once", 925, 0, || {
@@ -183,6 +194,28 @@ fn traced() -> Pipeline<ErrorsAsFailures, WithFallback> {
 fn builder() -> Builder<ErrorsAsFailures, WithFallback> {
     Pipeline::builder("cost")
         .fallback((|fault| u32::from(fault.rejection().is_some())) as fn(&Fault<Failed>) -> u32)
+}
+
+/// A pipeline that is observed by the publisher too, with an exporter installed.
+fn published_pipeline<O: Observer + 'static>(
+    observer: impl FnOnce(&Publisher) -> O,
+) -> Pipeline<ErrorsAsFailures, WithFallback> {
+    // Unless another case has in this process.
+    let _ = PrometheusBuilder::new().install_recorder();
+    let publisher = Publisher::new();
+    let pipeline = Pipeline::builder("cost")
+        .observed_by(observer(&publisher))
+        .fallback((|fault| u32::from(fault.rejection().is_some())) as fn(&Fault<Failed>) -> u32)
+        .build()
+        .expect("valid");
+    let publisher = publisher.watching(pipeline.control());
+    // With calls before it, so that a histogram is one in use.
+    let mut call = calls(pipeline.layer().layer(Echo));
+    for _ in 0..2 {
+        call();
+        publisher.publish();
+    }
+    pipeline
 }
 
 /// An error of the size of a boxed one, which would cost an allocation for each rejection.

@@ -87,7 +87,7 @@ fn later() -> impl Service<u32, Response = u32, Error = Failed> + Clone + Sync {
     })
 }
 
-/// Calls clones of a service: makes them ready, calls, polls until the answer.
+/// Calls clones of a service.
 fn calls<S>(bencher: Bencher<'_, '_>, service: &S)
 where
     S: Service<u32, Response = u32> + Clone + Sync,
@@ -95,17 +95,20 @@ where
     bencher
         .with_inputs(|| service.clone())
         .bench_refs(|service| {
-            let mut cx = Context::from_waker(Waker::noop());
-            thousand(|| {
-                assert!(service.poll_ready(&mut cx).is_ready());
-                let mut future = pin!(service.call(black_box(1)));
-                loop {
-                    if let Poll::Ready(answer) = future.as_mut().poll(&mut cx) {
-                        break answer;
-                    }
-                }
-            });
+            thousand(|| once(service));
         });
+}
+
+/// Makes a service ready, calls, and polls until the answer.
+fn once<S: Service<u32>>(service: &mut S) -> Result<S::Response, S::Error> {
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(service.poll_ready(&mut cx).is_ready());
+    let mut future = pin!(service.call(black_box(1)));
+    loop {
+        if let Poll::Ready(answer) = future.as_mut().poll(&mut cx) {
+            return answer;
+        }
+    }
 }
 
 /// Runs the timers of those who need them.

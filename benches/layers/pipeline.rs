@@ -1,13 +1,17 @@
 //! All layers as a pipeline, and what it tells of itself.
 
+use std::sync::LazyLock;
+
 use divan::Bencher;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use portcullis::{
     circuit_breaker::CircuitBreaker,
+    metrics::Publisher,
     pipeline::{Fault, Pipeline},
 };
 use tower::{Layer, Service};
 
-use crate::{Failed, RUNTIME, calls, echo, later, thousand};
+use crate::{Failed, RUNTIME, calls, echo, later, once, thousand};
 
 /// Calls through a pipeline, operated on before the first.
 fn calls_through<S>(bencher: Bencher<'_, '_>, inner: S, operate: fn(&CircuitBreaker))
@@ -36,6 +40,40 @@ fn pending_once(bencher: Bencher<'_, '_>) {
 #[divan::bench(threads = [1, 2])]
 fn open(bencher: Bencher<'_, '_>) {
     calls_through(bencher, echo(), CircuitBreaker::trip);
+}
+
+/// With an exporter installed, and scraped now and then: it keeps the samples until it is.
+#[divan::bench(threads = [1, 2])]
+fn durations_recorded(bencher: Bencher<'_, '_>) {
+    static EXPORTER: LazyLock<PrometheusHandle> =
+        LazyLock::new(|| PrometheusBuilder::new().install_recorder().expect("one"));
+    let publisher = Publisher::new();
+    let pipeline = Pipeline::builder("layers")
+        .observed_by(publisher.call_durations())
+        .fallback(|_: &Fault<Failed>| 0)
+        .build()
+        .expect("valid");
+    let publisher = publisher.watching(pipeline.control());
+    let service = pipeline.layer().layer(echo());
+    LazyLock::force(&EXPORTER);
+    for _ in 0..2 {
+        let mut service = service.clone();
+        thousand(|| once(&mut service));
+        publisher.publish();
+    }
+    EXPORTER.run_upkeep();
+    calls(bencher, &service);
+    EXPORTER.run_upkeep();
+}
+
+#[divan::bench]
+fn publish(bencher: Bencher<'_, '_>) {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let pipeline = Pipeline::builder("layers").build().expect("valid");
+    let publisher = Publisher::new().watching(pipeline.control());
+    bencher.bench(|| {
+        metrics::with_local_recorder(&recorder, || thousand(|| publisher.publish()));
+    });
 }
 
 #[divan::bench]

@@ -13,7 +13,7 @@ use crate::{
     rejection::Rejection,
     settings::SettingsError,
     sync::{Mutex, OnceLock},
-    window::{Counts, Latency},
+    window::{Counts, Latency, Tally},
 };
 
 /// The policies of a pipeline as one, with its statistics: a handle without the types of its closures,
@@ -172,7 +172,17 @@ impl Control {
     }
 
     pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.parts, &other.parts)
+        self.address() == other.address()
+    }
+
+    /// Returns what tells it from all other pipelines there are.
+    pub(crate) fn address(&self) -> usize {
+        Arc::as_ptr(&self.parts).addr()
+    }
+
+    /// Returns what was counted for life, without a look at the clock.
+    pub(crate) fn lifetime(&self) -> Tally {
+        self.parts.counts.lifetime()
     }
 
     pub(super) fn time_limit(&self) -> &TimeLimit {

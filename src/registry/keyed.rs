@@ -245,7 +245,7 @@ impl<C: Clone, F: Recovery, R> Maker<str, Name, Pipeline<C, F, R>> for PipelineM
     }
 
     fn removed(&self, pipeline: &Pipeline<C, F, R>) {
-        self.evicted.enter(pipeline.snapshot().lifetime);
+        self.evicted.enter(pipeline.control().lifetime());
         self.registry.remove_keyed(pipeline.control());
     }
 }
