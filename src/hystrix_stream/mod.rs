@@ -100,7 +100,7 @@
 //! | `rollingCountSuccess`, `rollingCountFailure`, `rollingCountTimeout` | `window.success`, `window.failure`, `window.timeout`. |
 //! | `rollingCountBadRequests` | `window.ignored`. |
 //! | `rollingCountShortCircuited` | `window.short_circuited()`. |
-//! | `rollingCountSemaphoreRejected` | `window.rejected()` without these: by a limit, a queue, or a policy of yours. |
+//! | `rollingCountSemaphoreRejected` | What else is in `window.rejected()`: refused by a limit, a queue or a policy of yours. |
 //! | `rollingCountFallbackSuccess`, `rollingCountFallbackFailure`, `rollingCountFallbackRejection` | `window.fallback_success`, `window.fallback_failure`, `window.fallback_rejected`. |
 //! | `rollingCountFallbackMissing` | Calls that failed or were refused for which no fallback is counted. |
 //! | `rollingCountExceptionsThrown` | The sum of `rollingCountBadRequests` and of the fallbacks that failed, were refused or are missing, as in Hystrix. |

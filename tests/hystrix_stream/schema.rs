@@ -342,6 +342,51 @@ async fn total_latencies_include_the_wait_in_the_queue() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn each_rank_has_its_latency() {
+    let registry = Registry::new();
+    let builder = Pipeline::builder("inventory").bulkhead(None);
+    let pipeline = registry.register(builder).unwrap();
+    let service = pipeline.layer().layer(service_fn(work));
+    let slowest = [300, 300, 300, 300, 300, 300, 300, 300, 500, 800];
+    let calls = (1..=190).chain(slowest).map(ms);
+    let calls = calls.map(|time| service.clone().oneshot(Ask::Take(time)));
+    let answers = soon(futures_util::future::join_all(calls)).await;
+    assert!(answers.iter().all(Result::is_ok));
+
+    let message = first_message(&HystrixStream::new(&registry)).await;
+    // To a sixteenth: 1, 50, 100, 150, 180, 190, 300, 500 and 800.
+    let expected = json!({
+        "0": 1, "25": 48, "50": 96, "75": 143, "90": 176, "95": 193, "99": 285, "99.5": 487, "100": 772,
+    });
+    assert_eq!(message["latencyExecute"], expected);
+    assert_eq!(message["latencyTotal"], expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_waited_in_vain_are_rejected_by_the_semaphore() {
+    let registry = Registry::new();
+    let builder = Pipeline::builder("inventory")
+        .timeout(None)
+        .bulkhead(bulkhead::Settings::default().limit(1))
+        .queue(QueueSettings::default().length(1).longest_wait(ms(50)));
+    let pipeline = registry.register(builder).unwrap();
+    let service = pipeline.layer().layer(service_fn(work));
+    let mut held = tokio_test::task::spawn(service.clone().oneshot(Ask::Hang));
+    tokio_test::assert_pending!(held.poll());
+    soon(service.oneshot(Ask::Fail)).await.unwrap_err();
+
+    let message = first_message(&HystrixStream::new(&registry)).await;
+    assert_says(
+        &message,
+        &json!({
+            "rollingCountSemaphoreRejected": 1,
+            "rollingCountShortCircuited": 0,
+            "currentConcurrentExecutionCount": 1,
+        }),
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_not_limited_has_javas_largest_integer_and_no_timeout_is_zero() {
     let registry = Registry::new();
     let settings = circuit_breaker::Settings::default().failure_rate(None);

@@ -1,6 +1,6 @@
 //! Under axum, over loopback.
 
-use std::future::Future;
+use std::{future::Future, net::SocketAddr};
 
 use axum::Router;
 use tokio::{
@@ -23,7 +23,7 @@ async fn shortly<F: Future>(future: F) -> F::Output {
 async fn serve(
     router: Router,
     stream: HystrixStream,
-) -> (TcpListenerAddress, oneshot::Sender<()>, JoinHandle<()>) {
+) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (end, ended) = oneshot::channel();
@@ -38,9 +38,7 @@ async fn serve(
     (address, end, server)
 }
 
-type TcpListenerAddress = std::net::SocketAddr;
-
-async fn get(address: TcpListenerAddress, path: &str) -> TcpStream {
+async fn get(address: SocketAddr, path: &str) -> TcpStream {
     let mut connection = shortly(TcpStream::connect(address)).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
     shortly(connection.write_all(request.as_bytes()))
