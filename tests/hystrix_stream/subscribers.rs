@@ -1,6 +1,9 @@
 //! Many who read, slowly, not at all, or too many.
 
-use std::sync::{Mutex, atomic::AtomicBool, mpsc};
+use std::{
+    sync::{Mutex, atomic::AtomicBool, mpsc},
+    thread::JoinHandle,
+};
 
 use portcullis::hystrix_stream::Content;
 
@@ -238,44 +241,85 @@ fn a_clock_that_panics_ends_one_stream_and_no_other() {
     });
 }
 
+/// A registry with one pipeline, whose clock may be made to stop whoever reads it.
+struct Slow {
+    registry: Registry,
+    is_slow: Arc<AtomicBool>,
+    begins: mpsc::Receiver<()>,
+    go_on: mpsc::Sender<()>,
+}
+
+impl Slow {
+    fn new() -> Self {
+        let (begun, begins) = mpsc::channel();
+        let (go_on, may_go_on) = mpsc::channel();
+        let may_go_on = Mutex::new(may_go_on);
+        let is_slow = Arc::new(AtomicBool::new(false));
+        let clock = Clock::from_fn({
+            let is_slow = Arc::clone(&is_slow);
+            move || {
+                if is_slow.swap(false, Ordering::Relaxed) {
+                    begun.send(()).unwrap();
+                    may_go_on.lock().unwrap().recv_timeout(LONG).unwrap();
+                }
+                Tick::ZERO
+            }
+        });
+        let registry = Registry::new();
+        let builder = Pipeline::builder("inventory").clock(clock);
+        registry.register(builder).unwrap();
+        Self {
+            registry,
+            is_slow,
+            begins,
+            go_on,
+        }
+    }
+
+    /// Begins to read on another thread, and is stopped where the text is made.
+    fn begin(&self, mut body: Subscriber) -> JoinHandle<Option<String>> {
+        let runtime = tokio::runtime::Handle::current();
+        self.is_slow.store(true, Ordering::Relaxed);
+        let making = std::thread::spawn(move || {
+            let _guard = runtime.enter();
+            try_read(&mut body)
+        });
+        self.begins.recv_timeout(LONG).unwrap();
+        making
+    }
+
+    fn end(&self, making: JoinHandle<Option<String>>) -> String {
+        self.go_on.send(()).unwrap();
+        making.join().unwrap().expect("a text")
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn while_a_text_is_made_nobody_waits_for_its_maker_and_all_are_woken_by_it() {
-    let (begun, begins) = mpsc::channel();
-    let (go_on, may_go_on) = mpsc::channel();
-    let may_go_on = Mutex::new(may_go_on);
-    let is_slow = Arc::new(AtomicBool::new(false));
-    let clock = Clock::from_fn({
-        let is_slow = Arc::clone(&is_slow);
-        move || {
-            if is_slow.load(Ordering::Relaxed) {
-                begun.send(()).unwrap();
-                may_go_on.lock().unwrap().recv_timeout(LONG).unwrap();
-            }
-            Tick::ZERO
-        }
-    });
-    let registry = Registry::new();
-    let builder = Pipeline::builder("inventory").clock(clock);
-    registry.register(builder).unwrap();
-    is_slow.store(true, Ordering::Relaxed);
-    let stream = HystrixStream::new(&registry);
-
-    let mut maker = subscribe(&stream);
-    let runtime = tokio::runtime::Handle::current();
-    let making = std::thread::spawn(move || {
-        let _guard = runtime.enter();
-        try_read(&mut maker)
-    });
-    begins.recv_timeout(LONG).unwrap();
+    let slow = Slow::new();
+    let stream = HystrixStream::new(&slow.registry);
+    let making = slow.begin(subscribe(&stream));
     let mut other = subscribe(&stream);
     assert_eq!(try_read(&mut other).as_deref(), Some(":\n\n"));
     let mut waiting = tokio_test::task::spawn(other.frame());
     tokio_test::assert_pending!(waiting.poll());
-    go_on.send(()).unwrap();
-    let made = making.join().unwrap().expect("a text");
+    let made = slow.end(making);
     assert!(waiting.is_woken());
     let frame = tokio_test::assert_ready!(waiting.poll()).unwrap().unwrap();
     assert_eq!(text(&frame.into_data().unwrap()), made);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_text_that_comes_too_late_does_not_replace_a_later_one() {
+    let slow = Slow::new();
+    let stream = HystrixStream::new(&slow.registry);
+    let making = slow.begin(subscribe(&stream));
+    let builder = Pipeline::builder("search");
+    slow.registry.register(builder).unwrap();
+    tokio::time::advance(ms(500)).await;
+    let later = read(&mut subscribe(&stream)).await;
+    assert_eq!(names(&messages(&later)), ["inventory", "search"]);
+    assert_eq!(slow.end(making), later);
 }
 
 #[test]
