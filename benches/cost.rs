@@ -27,10 +27,11 @@ use portcullis::{
     event::Scope,
     fallback::{FallbackLayer, Respond},
     outcome::{ErrorsAsFailures, Outcome},
-    pipeline::{Fault, Pipeline},
+    pipeline::{Builder, Fault, Pipeline},
     registry::Registry,
     rejection::Rejection,
     timeout::TimeoutLayer,
+    tracing::Tracing,
 };
 use tower::{Layer, Service, service_fn};
 
@@ -99,21 +100,33 @@ const CASES: &[Case] = &[
         pipeline.circuit_breaker().trip();
         calls(pipeline.layer().layer(Echo))
     }),
+    // Of what nobody listens to, a call that goes its way costs nothing, a rejected one a look at the level.
+    case("pipeline, traced", 500, 0, || {
+        calls(traced().layer().layer(Echo))
+    }),
+    case("pipeline, traced, open", 1015, 0, || {
+        let pipeline = traced();
+        pipeline.circuit_breaker().trip();
+        calls(pipeline.layer().layer(Echo))
+    }),
 ];
 
-/// Looks up one of 100,000 keys, and no call.
+/// Looks up one of 100,000 keys after the other, far apart, and no call.
 fn lookup() -> Box<dyn FnMut()> {
     // Time stands still, as does whatever might go: valgrind takes longer for this than their window.
     let scope = Scope::new().on_clock(Clock::from_fn(|| Tick::ZERO));
     let breakers = KeyedCircuitBreaker::scoped(Settings::default(), 100_000, scope);
     let breakers = breakers.expect("valid");
-    for key in 0..100_000 {
-        let breaker = breakers.get(&format!("tenant-{key}"));
+    let keys: Vec<_> = (0..100_000).map(|key| format!("tenant-{key}")).collect();
+    for key in &keys {
+        let breaker = breakers.get(key);
         breaker.admit().expect("closed").settle(Outcome::Success);
     }
-    assert_eq!(breakers.key_count(), 100_000);
+    assert_eq!(breakers.key_count(), keys.len());
+    let mut next = 0;
     Box::new(move || {
-        black_box(breakers.get(black_box("tenant-54321")));
+        next = (next + 7_919) % keys.len();
+        black_box(breakers.get(black_box(&keys[next])));
     })
 }
 
@@ -160,10 +173,16 @@ fn timeout() -> TimeoutLayer<portcullis::timeout::Constant> {
 type WithFallback = FallbackLayer<Respond<fn(&Fault<Failed>) -> u32>>;
 
 fn pipeline() -> Pipeline<ErrorsAsFailures, WithFallback> {
+    builder().build().expect("valid")
+}
+
+fn traced() -> Pipeline<ErrorsAsFailures, WithFallback> {
+    builder().observed_by(Tracing).build().expect("valid")
+}
+
+fn builder() -> Builder<ErrorsAsFailures, WithFallback> {
     Pipeline::builder("cost")
         .fallback((|fault| u32::from(fault.rejection().is_some())) as fn(&Fault<Failed>) -> u32)
-        .build()
-        .expect("valid")
 }
 
 /// An error of the size of a boxed one, which would cost an allocation for each rejection.

@@ -72,6 +72,8 @@ pub mod axum;
 pub mod hystrix_stream;
 #[cfg(feature = "reqwest")]
 pub mod reqwest;
+#[cfg(feature = "tracing")]
+pub mod tracing;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

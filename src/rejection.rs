@@ -21,6 +21,11 @@ pub struct Rejection {
 
 /// Why a call was refused or stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(into = "&'static str")
+)]
 #[non_exhaustive]
 pub enum Reason {
     /// The circuit is open.
@@ -59,6 +64,12 @@ impl Reason {
             Self::DeadlineExceeded => "deadline_exceeded",
             Self::Policy(why) => why,
         }
+    }
+}
+
+impl From<Reason> for &'static str {
+    fn from(reason: Reason) -> Self {
+        reason.as_str()
     }
 }
 

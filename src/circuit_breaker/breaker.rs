@@ -250,16 +250,31 @@ impl CircuitBreaker {
     ///
     /// Names the first field that is out of its range; then nothing has changed.
     pub fn apply(&self, settings: &Settings) -> Result<Applied, SettingsError> {
-        let change = self.change(settings)?;
+        let change = self.change(settings, None)?;
         let applied = change.applied();
         change.tell(&self.circuit.scope);
         tell_settings(&self.circuit.scope, &applied);
         Ok(applied)
     }
 
-    /// As [`apply`](Self::apply), but for the telling, which is left to the caller.
-    pub(crate) fn change(&self, settings: &Settings) -> Result<Change, SettingsError> {
-        self.circuit.change(settings)
+    /// As [`apply`](Self::apply), but for a mode that was ordered from above, which stays, and for the telling,
+    /// which is left to the caller.
+    pub(crate) fn change(
+        &self,
+        settings: &Settings,
+        ordered: Option<Mode>,
+    ) -> Result<Change, SettingsError> {
+        self.circuit.change(settings, ordered)
+    }
+
+    /// As [`set_mode`](Self::set_mode), but for the telling; returns the mode before.
+    pub(crate) fn exchange_mode(&self, mode: Mode) -> Mode {
+        self.circuit.exchange_mode(mode)
+    }
+
+    /// Tells observers of another mode.
+    pub(crate) fn mode_changed(&self, from: Mode, to: Mode) {
+        tell_mode(&self.circuit.scope, from, to);
     }
 
     /// Sets the mode of a circuit that nobody has yet, and tells nobody.

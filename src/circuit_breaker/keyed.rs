@@ -11,7 +11,7 @@ use std::{
 use super::{CircuitBreaker, Settings, checked::Checked};
 use crate::{
     clock::Tick,
-    event::{Event, Scope, State},
+    event::{Event, Mode, Scope, State},
     keyed::{Evicted, Instance, KeyedMap, Ledger, Maker, Name, Sweep},
     settings::SettingsError,
 };
@@ -149,17 +149,19 @@ impl Instance for CircuitBreaker {
         let is_alone = Arc::strong_count(&self.circuit) == 1;
         // Pairs with the release of the last of the others.
         fence(Acquire);
-        is_alone && self.has_nothing_to_lose(now)
+        is_alone && self.has_nothing_to_lose(None, now)
     }
 }
 
 impl CircuitBreaker {
-    /// Returns whether a new circuit would be like this one: it is closed, in the mode of its settings, and
-    /// remembers nothing. (A row of failures that lies further back than the window is forgotten with it.)
-    pub(crate) fn has_nothing_to_lose(&self, now: Tick) -> bool {
+    /// Returns whether a new circuit would be like this one: it is closed, in the mode that was ordered from above
+    /// or else in that of its settings, and remembers nothing. (A row of failures that lies further back than
+    /// the window is forgotten with it.)
+    pub(crate) fn has_nothing_to_lose(&self, ordered: Option<Mode>, now: Tick) -> bool {
         let word = self.circuit.load();
+        let of_settings = || self.circuit.settings.read(|checked| checked.mode);
         word.state() == State::Closed
-            && word.mode() == self.circuit.settings.read(|checked| checked.mode)
+            && word.mode() == ordered.unwrap_or_else(of_settings)
             && self.circuit.record.is_clean(now)
     }
 }

@@ -69,8 +69,12 @@ impl Live {
 }
 
 impl Circuit {
-    /// Goes by other settings from now on. Nobody is told.
-    pub(super) fn change(&self, settings: &Settings) -> Result<Change, SettingsError> {
+    /// Goes by other settings from now on, but for their mode where one was ordered from above. Nobody is told.
+    pub(super) fn change(
+        &self,
+        settings: &Settings,
+        ordered: Option<Mode>,
+    ) -> Result<Change, SettingsError> {
         let told = settings.checked()?;
         let live = &self.settings;
         let _changing = live.changing.lock();
@@ -79,7 +83,7 @@ impl Circuit {
         live.slow_ns.store(after.slow_ns, Ordering::Relaxed);
         live.checked.store(Arc::new(after));
         self.record.spoil_calm();
-        let is_new_mode = before.mode != after.mode;
+        let is_new_mode = before.mode != after.mode && ordered.is_none();
         Ok(Change {
             before,
             told,

@@ -80,6 +80,11 @@ impl fmt::Display for Mode {
 
 /// Why a circuit changed its state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(tag = "reason", rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum Cause {
     /// Too large a share of the calls in the window failed.
@@ -116,6 +121,24 @@ pub enum Cause {
     RampedUp,
     /// An operator asked for it.
     Manual,
+}
+
+impl Cause {
+    /// Returns a short name in snake case, for logs and labels.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FailureRate { .. } => "failure_rate",
+            Self::SlowCallRate { .. } => "slow_call_rate",
+            Self::ConsecutiveFailures { .. } => "consecutive_failures",
+            Self::OpenTimeOver => "open_time_over",
+            Self::ProbesSucceeded => "probes_succeeded",
+            Self::ProbesFailed => "probes_failed",
+            Self::HalfOpenTimedOut => "half_open_timed_out",
+            Self::RampedUp => "ramped_up",
+            Self::Manual => "manual",
+        }
+    }
 }
 
 impl fmt::Display for Cause {

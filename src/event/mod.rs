@@ -1,23 +1,30 @@
 //! What happens to a stack, and who is told.
 //!
 //! Observers are called after the change, on the thread that caused it, under no lock. One that
-//! panics is ignored; without observers an event is not even made.
+//! panics is ignored. Each says what it wants to be told of, its [`Interest`]; an event that nobody wants is not
+//! even made.
 
-use std::{
-    fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
-};
+use std::time::Duration;
 
-use crate::{clock::Clock, outcome::Outcome, rejection::Reason, settings::Applied};
-
-pub use self::circuit::{Cause, Mode, State};
+use crate::{outcome::Outcome, rejection::Reason, settings::Applied};
 
 mod circuit;
+mod history;
+mod scope;
 
-/// Something that happened to a stack.
+pub use self::{
+    circuit::{Cause, Mode, State},
+    history::{Entry, History},
+    scope::Scope,
+};
+
+/// Something that happened to a stack. Serialized, durations are seconds.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(tag = "kind", rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum Event {
     /// A circuit changed its state.
@@ -30,6 +37,10 @@ pub enum Event {
         /// Why.
         cause: Cause,
         /// For how long the circuit stays open, where it opened.
+        #[cfg_attr(
+            feature = "serde",
+            serde(serialize_with = "crate::seconds::serialize_option")
+        )]
         open_for: Option<Duration>,
     },
     /// An operator, or new settings, changed the mode of a circuit.
@@ -51,7 +62,7 @@ pub enum Event {
     /// New settings were applied that changed something.
     #[non_exhaustive]
     Settings {
-        /// How many fields changed.
+        /// How many fields changed. Which, [`Applied`] says to whoever applied them.
         changed: usize,
     },
     /// A call was refused.
@@ -72,6 +83,10 @@ pub enum Event {
         /// How.
         outcome: Outcome,
         /// From admission to end, where that was measured.
+        #[cfg_attr(
+            feature = "serde",
+            serde(serialize_with = "crate::seconds::serialize_option")
+        )]
         latency: Option<Duration>,
     },
     /// A fallback took the place of an answer, or failed to.
@@ -88,8 +103,45 @@ pub enum Event {
     Removed {},
 }
 
+impl Event {
+    /// Returns the least interest of observers that are told of it.
+    #[inline(always)]
+    pub(crate) const fn interests(&self) -> Interest {
+        match self {
+            Self::Settled { .. } => Interest::Everything,
+            Self::Rejected { .. } | Self::WouldReject { .. } | Self::Fallback { .. } => {
+                Interest::Exceptions
+            }
+            Self::Transition { .. }
+            | Self::Mode { .. }
+            | Self::Limit { .. }
+            | Self::Settings { .. }
+            | Self::Added {}
+            | Self::Removed {} => Interest::Changes,
+        }
+    }
+}
+
+/// What an observer wants to be told of. Each includes those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Interest {
+    /// What is rare however many calls there are: transitions, modes, limits, settings, additions and removals.
+    Changes,
+    /// Calls as well that do not go the usual way: rejected, would-be rejected, or in need of a fallback.
+    Exceptions,
+    /// Settlements as well, which each call has. Only for such an observer are they made, and calls timed that
+    /// need no time otherwise.
+    Everything,
+}
+
 /// How a fallback that was needed ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum FallbackEnding {
     /// It answered.
@@ -100,12 +152,56 @@ pub enum FallbackEnding {
     Refused,
 }
 
+impl FallbackEnding {
+    /// Returns a short name in snake case, for logs and labels.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 /// Is told what happens.
 ///
-/// Closures over the name and the event are observers.
+/// Closures over the name and the event are observers of everything.
+///
+/// ```
+/// use portcullis::{event::{Event, Interest, Observer}, pipeline::Pipeline};
+/// use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
+///
+/// /// Counts transitions, at no cost to calls.
+/// #[derive(Clone, Default)]
+/// struct Transitions(Arc<AtomicU32>);
+///
+/// impl Observer for Transitions {
+///     fn observe(&self, _: Option<&str>, event: &Event) {
+///         if matches!(event, Event::Transition { .. }) {
+///             self.0.fetch_add(1, Ordering::Relaxed);
+///         }
+///     }
+///
+///     fn interest(&self) -> Interest {
+///         Interest::Changes
+///     }
+/// }
+///
+/// let transitions = Transitions::default();
+/// let pipeline = Pipeline::builder("inventory").observed_by(transitions.clone()).build()?;
+/// pipeline.circuit_breaker().trip();
+/// assert_eq!(transitions.0.load(Ordering::Relaxed), 1);
+/// # Ok::<_, portcullis::settings::SettingsError>(())
+/// ```
 pub trait Observer: Send + Sync {
     /// Takes note of an event in the stack called `name`.
     fn observe(&self, name: Option<&str>, event: &Event);
+
+    /// Returns what the observer wants to be told of; it is asked once, when it is added to a scope.
+    fn interest(&self) -> Interest {
+        Interest::Everything
+    }
 }
 
 impl<F> Observer for F
@@ -117,162 +213,10 @@ where
     }
 }
 
-/// What the parts of one stack share: a name, a clock and observers.
-///
-/// ```
-/// use portcullis::event::{Event, Scope};
-///
-/// let scope = Scope::named("inventory").observed_by(|name: Option<&str>, event: &Event| {
-///     println!("{}: {event:?}", name.unwrap_or_default());
-/// });
-/// assert_eq!(scope.name(), Some("inventory"));
-/// ```
-#[derive(Clone, Default)]
-pub struct Scope {
-    name: Option<Arc<str>>,
-    clock: Clock,
-    observers: Option<Arc<[Arc<dyn Observer>]>>,
-}
-
-impl Scope {
-    /// Creates a scope without a name or observers, on the default clock.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Creates a scope with a name.
-    #[must_use]
-    pub fn named(name: impl Into<Arc<str>>) -> Self {
-        Self {
-            name: Some(name.into()),
-            ..Self::default()
-        }
-    }
-
-    /// Creates a scope with another name, and the same clock and observers.
-    pub(crate) fn renamed(&self, name: Arc<str>) -> Self {
-        Self {
-            name: Some(name),
-            ..self.clone()
-        }
-    }
-
-    /// Sets the clock.
-    #[must_use]
-    pub fn on_clock(self, clock: Clock) -> Self {
-        Self { clock, ..self }
-    }
-
-    /// Adds an observer.
-    #[must_use]
-    pub fn observed_by(self, observer: impl Observer + 'static) -> Self {
-        let known = self
-            .observers
-            .iter()
-            .flat_map(|known| known.iter().cloned());
-        let observer: Arc<dyn Observer> = Arc::new(observer);
-        Self {
-            observers: Some(known.chain([observer]).collect()),
-            ..self
-        }
-    }
-
-    /// Adds the observers of another scope.
-    #[must_use]
-    pub(crate) fn observed_like(self, other: &Self) -> Self {
-        let Some(own) = &self.observers else {
-            // Shared, since there may be a scope for each of many keys.
-            let observers = other.observers.clone();
-            return Self { observers, ..self };
-        };
-        let others = other.observers.iter().flat_map(|others| others.iter());
-        Self {
-            observers: Some(own.iter().chain(others).cloned().collect()),
-            ..self
-        }
-    }
-
-    /// Returns the name.
-    #[must_use]
-    pub fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    /// Returns the clock.
-    #[must_use]
-    pub const fn clock(&self) -> &Clock {
-        &self.clock
-    }
-
-    pub(crate) fn shared_name(&self) -> Option<Arc<str>> {
-        self.name.clone()
-    }
-
-    pub(crate) const fn is_observed(&self) -> bool {
-        self.observers.is_some()
-    }
-
-    /// Tells all observers.
-    #[inline]
-    pub(crate) fn tell(&self, event: &Event) {
-        if let Some(observers) = &self.observers {
-            self.tell_all(observers, event);
-        }
-    }
-
-    #[cold]
-    fn tell_all(&self, observers: &[Arc<dyn Observer>], event: &Event) {
-        for observer in observers {
-            // A panic must not leave a change half reported, let alone reach the call. The panic
-            // hook has told the user by now.
-            let told = catch_unwind(AssertUnwindSafe(|| observer.observe(self.name(), event)));
-            drop(told);
-        }
-    }
-}
-
 /// Tells observers of new settings, if they changed anything.
 pub(crate) fn tell_settings(scope: &Scope, applied: &Applied) {
     let changed = applied.changed().len();
     if changed > 0 {
         scope.tell(&Event::Settings { changed });
-    }
-}
-
-impl fmt::Debug for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scope")
-            .field("name", &self.name)
-            .field("clock", &self.clock)
-            .field(
-                "observers",
-                &self.observers.as_ref().map_or(0, |all| all.len()),
-            )
-            .finish()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    use super::*;
-
-    #[test]
-    fn a_panicking_observer_harms_neither_the_next_nor_the_caller() {
-        let told = Arc::new(AtomicU32::new(0));
-        let scope = Scope::new()
-            .observed_by(|_: Option<&str>, _: &Event| panic!("observer"))
-            .observed_by({
-                let told = Arc::clone(&told);
-                move |_: Option<&str>, _: &Event| {
-                    told.fetch_add(1, Ordering::Relaxed);
-                }
-            });
-        scope.tell(&Event::Fallback {
-            ending: FallbackEnding::Answered,
-        });
-        assert_eq!(told.load(Ordering::Relaxed), 1);
     }
 }

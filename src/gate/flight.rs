@@ -109,7 +109,7 @@ impl<G: Host> Flight<G> {
     }
 
     pub(super) fn wants_latency(host: &G) -> bool {
-        host.policy().needs_latency() || host.scope().is_observed()
+        host.policy().needs_latency() || host.scope().wants_settlements()
     }
 
     /// Hands the flight to somebody who does the work while holding it; a panic from here on is the
@@ -174,14 +174,14 @@ fn finish<G: Host>(host: &G, permit: PermitOf<G>, start: Start, waited_ns: u64, 
     if completion.do_threads_meet.get() {
         host.spread();
     }
-    if host.scope().is_observed() {
+    if host.scope().wants_settlements() {
         completion.lend(|completion| tell_settled(host.scope(), completion));
     }
 }
 
 #[cold]
 pub(super) fn tell_settled(scope: &Scope, completion: &Completion<'_>) {
-    if scope.is_observed() {
+    if scope.wants_settlements() {
         scope.tell(&Event::Settled {
             outcome: completion.outcome(),
             latency: completion.latency(),

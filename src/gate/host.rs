@@ -55,6 +55,10 @@ pub trait Host: Clone {
 pub(super) type PermitOf<G> = <<G as Host>::Policy as Policy>::Permit;
 
 /// A host that understands one kind of answer.
+#[diagnostic::on_unimplemented(
+    message = "the classifier of `{Self}` is not for answers of `{Res}`",
+    note = "for those of reqwest there is `portcullis::reqwest::ByStatus`"
+)]
 pub trait Judge<Res, Err>: Host {
     /// Classifies an answer.
     fn verdict(&self, answer: Result<&Res, &Err>) -> Verdict;

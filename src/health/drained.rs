@@ -14,11 +14,15 @@ impl Health {
     /// Waits until no pipeline has a call in flight or in its queue, but not longer than `longest_wait`.
     ///
     /// It looks a hundred times a second, and neither keeps calls from coming nor ends any: stop accepting first,
-    /// or a service that is never idle is never drained. Needs a tokio runtime with its timer.
+    /// or a service that is never idle is never drained. A fallback that is at work is no call in flight.
     ///
     /// # Errors
     ///
     /// [`StillBusy`] if calls are left by then.
+    ///
+    /// # Panics
+    ///
+    /// Outside tokio's runtime, or in one without a timer.
     ///
     /// # Cancel safety
     ///
@@ -38,8 +42,9 @@ impl Health {
     fn busy(&self) -> Option<StillBusy> {
         let mut calls = StillBusy::default();
         for pipeline in self.watched() {
-            calls.in_flight += u64::from(pipeline.bulkhead().in_flight());
+            // In this order: between the two a call may leave the queue for the flight, and never the other way.
             calls.queued += pipeline.bulkhead().queued() as u64;
+            calls.in_flight += u64::from(pipeline.bulkhead().in_flight());
         }
         (calls != StillBusy::default()).then_some(calls)
     }

@@ -4,6 +4,7 @@ use http::{HeaderMap, HeaderName, Response, StatusCode};
 
 use super::{
     hint::{hinted, pushback, with_hint},
+    problem::verdict_of_refusal,
     status::each,
 };
 use crate::{
@@ -140,7 +141,8 @@ const fn code_of_status(status: StatusCode) -> u16 {
 impl<B, Err: 'static> Classify<Response<B>, Err> for ByGrpcStatus {
     fn classify(&self, answer: Result<&Response<B>, &Err>) -> Verdict {
         match answer {
-            Ok(response) => self.of_head(response.status(), response.headers()),
+            Ok(response) => verdict_of_refusal(response.extensions())
+                .unwrap_or_else(|| self.of_head(response.status(), response.headers())),
             Err(error) => Classify::<(), Err>::classify(&ErrorsAsFailures, Err(error)),
         }
     }

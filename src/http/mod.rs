@@ -57,7 +57,7 @@
 //! A code that gRPC does not know is `UNKNOWN`; an answer of HTTP without one is translated as gRPC's clients do;
 //! `grpc-retry-pushback-ms` is the hint.
 //!
-//! For anything else a closure is a classifier, and [`ByStatus::of_head`] may be a part of it:
+//! For anything else a closure is a classifier, and [`ByStatus`] may be a part of it:
 //!
 //! ```
 //! use http::Response;
@@ -69,8 +69,7 @@
 //! let by_status = ByStatus::new().ignoring(400..=499)?.failing([409])?;
 //! let classify = move |answer: Result<&Response<String>, &BoxError>| match answer {
 //!     Ok(response) if response.body().contains("\"degraded\":true") => Outcome::Failure.into(),
-//!     Ok(response) => by_status.of_head(response.status(), response.headers()),
-//!     Err(_) => Outcome::Failure.into(),
+//!     answer => by_status.classify(answer),
 //! };
 //! let answer = |text: &str| Response::new(text.to_owned());
 //! assert_eq!(classify.classify(Ok(&answer("{}"))).outcome(), Outcome::Success);
@@ -92,6 +91,10 @@
 //! The 429 is for a gate that one client has to itself, and that only you know of: [`respond_per_client`]. The body
 //! is a [`Problem`] (RFC 9457). Over gRPC the hint goes into `grpc-retry-pushback-ms` (gRFC A6).
 //!
+//! To a gate further out in the same process, such an answer is still a rejection: the classifiers ignore it, and take
+//! one for a deadline for a timeout, as with errors. A guard around routes that have guards of their own does not
+//! trip over theirs.
+//!
 //! # The whole exchange
 //!
 //! By default a call ends with the head of its answer: what becomes of the body, nobody sees. With a
@@ -112,8 +115,10 @@
 //! the features of these names, need none. **Without the classifier it compiles, and calls end with their heads** as
 //! if there were no layer. A policy of your own beside ours gives its permit back at the head, unless it implements
 //! [`settle_later`](crate::gate::Policy::settle_later). A time limit of the pipeline is over when the head is there.
-//! A response that is kept and not read holds its permits for as long as it is kept, and a probe of a half-open
-//! circuit is heard at the end of its body. A call that goes on takes three allocations more, and a timer once its
+//! A response that is kept and not read holds its permits for as long as it is kept. A probe of a half-open circuit is
+//! heard at the end of its body: in front of long downloads give the circuit a
+//! [`half_open_for`](crate::circuit_breaker::Settings::half_open_for) that is longer than they take, or it opens again
+//! before it hears of them. A call that goes on takes three allocations more, and a timer once its
 //! body keeps somebody waiting.
 //!
 //! ```

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use http::{
-    HeaderValue, Response, StatusCode,
+    Extensions, HeaderValue, Response, StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
 
 use super::{grpc::GRPC_STATUS, hint::PUSHBACK};
-use crate::rejection::{Reason, Rejection};
+use crate::{
+    outcome::{Outcome, Verdict},
+    rejection::{Reason, Rejection},
+};
 
 /// A rejection as its caller may see it over HTTP: without a name of anything inside.
 ///
@@ -131,6 +134,7 @@ impl Problem {
     pub fn into_response<B: From<String>>(self) -> Response<B> {
         let mut response = Response::new(self.to_json().into());
         *response.status_mut() = self.status();
+        response.extensions_mut().insert(Refused(self.outcome()));
         let headers = response.headers_mut();
         let json = HeaderValue::from_static("application/problem+json");
         headers.insert(CONTENT_TYPE, json);
@@ -144,6 +148,7 @@ impl Problem {
     #[must_use]
     pub fn into_grpc_response<B: Default>(self) -> Response<B> {
         let mut response = Response::new(B::default());
+        response.extensions_mut().insert(Refused(self.outcome()));
         let headers = response.headers_mut();
         let grpc = HeaderValue::from_static("application/grpc");
         headers.insert(CONTENT_TYPE, grpc);
@@ -156,6 +161,26 @@ impl Problem {
         }
         response
     }
+
+    /// Returns what it means to a gate further out, as the rejection would if it were an error there.
+    const fn outcome(self) -> Outcome {
+        match self.kind {
+            Kind::Late => Outcome::Timeout,
+            Kind::Unavailable | Kind::Overloaded | Kind::OverloadedByClient | Kind::Refused => {
+                Outcome::Ignored
+            }
+        }
+    }
+}
+
+/// Goes with an answer as far as this process does, to tell a rejection of ours from what a dependency says.
+#[derive(Clone, Copy)]
+struct Refused(Outcome);
+
+/// Returns what an answer means that a gate further in has refused, if it is one.
+pub(super) fn verdict_of_refusal(extensions: &Extensions) -> Option<Verdict> {
+    let refused: &Refused = extensions.get()?;
+    Some(refused.0.into())
 }
 
 /// Returns the status that a rejection is answered with.

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
-use http::{HeaderMap, Response, StatusCode};
+use http::{Extensions, HeaderMap, Response, StatusCode};
 
-use super::hint::hinted;
+use super::{hint::hinted, problem::verdict_of_refusal};
 use crate::{
     outcome::{Classify, ErrorsAsFailures, Outcome, Verdict},
     settings::{self, SettingsError},
@@ -78,6 +78,16 @@ impl ByStatus {
         let outcome = said.copied().unwrap_or_else(|| by_default(status));
         hinted(outcome.into(), status, headers)
     }
+
+    /// The same for an answer that may be a refusal of ours.
+    pub(crate) fn of_answer(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Verdict {
+        verdict_of_refusal(extensions).unwrap_or_else(|| self.of_head(status, headers))
+    }
 }
 
 /// Checks each of some codes and does something with it.
@@ -104,7 +114,9 @@ const fn by_default(status: StatusCode) -> Outcome {
 impl<B, Err: 'static> Classify<Response<B>, Err> for ByStatus {
     fn classify(&self, answer: Result<&Response<B>, &Err>) -> Verdict {
         match answer {
-            Ok(response) => self.of_head(response.status(), response.headers()),
+            Ok(response) => {
+                self.of_answer(response.status(), response.headers(), response.extensions())
+            }
             Err(error) => Classify::<(), Err>::classify(&ErrorsAsFailures, Err(error)),
         }
     }

@@ -101,16 +101,12 @@ impl<C> WholeExchange<C> {
     /// Puts a call on its way with a body; it ends at once if there is nothing to read.
     pub(crate) fn see_off<B: Body>(
         &self,
+        status: StatusCode,
         headers: &HeaderMap,
         body: &B,
         call: Aloft,
     ) -> Option<Exchange> {
-        let trailers = match self.trailers {
-            Trailers::OfGrpc(codes) if is_of_type(headers, "application/grpc") => Some(codes),
-            Trailers::OfGrpc(_) => None,
-            Trailers::OfAll(codes) => Some(codes),
-        };
-        let trailers = trailers.filter(|_| !headers.contains_key(GRPC_STATUS));
+        let trailers = self.trailers_of(status, headers);
         let left = match trailers {
             Some(_) => None,
             None => body.size_hint().exact().or_else(|| length(headers)),
@@ -122,6 +118,18 @@ impl<C> WholeExchange<C> {
             return None;
         }
         Some(exchange)
+    }
+
+    /// Returns by which codes the trailers decide, if they do.
+    fn trailers_of(&self, status: StatusCode, headers: &HeaderMap) -> Option<ByGrpcStatus> {
+        // To clients of gRPC another status is all there is to know: somebody in between has answered.
+        if status != StatusCode::OK || headers.contains_key(GRPC_STATUS) {
+            return None;
+        }
+        match self.trailers {
+            Trailers::OfGrpc(codes) => is_of_type(headers, "application/grpc").then_some(codes),
+            Trailers::OfAll(codes) => Some(codes),
+        }
     }
 }
 
@@ -150,7 +158,8 @@ where
     }
 
     fn go_on(&self, response: &mut Response<B>, call: Aloft) {
-        if let Some(exchange) = self.see_off(response.headers(), response.body(), call) {
+        let (status, headers) = (response.status(), response.headers());
+        if let Some(exchange) = self.see_off(status, headers, response.body(), call) {
             response.body_mut().carry(exchange);
         }
     }
@@ -160,13 +169,15 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
     is_of_type(headers, "text/event-stream")
 }
 
-/// Returns whether the type of the body is this one, or a variant of it (`application/grpc+proto`).
+/// Returns whether the type of the body is this one, or a variant of it: `application/grpc+proto` is, but not
+/// `application/grpc-web`, which has its status in the body.
 fn is_of_type(headers: &HeaderMap, name: &str) -> bool {
-    let Some(value) = headers.get(CONTENT_TYPE) else {
-        return false;
-    };
-    let start = value.as_bytes().get(..name.len());
-    start.is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
+    let value = headers.get(CONTENT_TYPE);
+    let parts = value.and_then(|value| value.as_bytes().split_at_checked(name.len()));
+    parts.is_some_and(|(start, rest)| {
+        start.eq_ignore_ascii_case(name.as_bytes())
+            && matches!(rest, [] | [b'+' | b';' | b' ' | b'\t', ..])
+    })
 }
 
 /// Returns the length that the head announces. A server writes no more, and then drops the body without another look.

@@ -54,11 +54,7 @@ impl<T> Entry<T> {
     /// Begins to use the instance, unless it is retired.
     #[inline]
     pub(super) fn enter(self: &Arc<Self>) -> Option<Using<T>> {
-        let before = self.word.fetch_add(1, Relaxed);
-        if before & RETIRED != 0 {
-            self.word.fetch_sub(1, Relaxed);
-            return None;
-        }
+        let before = self.step_in()?;
         // Not each time: the word may be shared, but then it is shared by two writes a call and not by three.
         if before & USED == 0 {
             self.word.fetch_or(USED, Relaxed);
@@ -66,6 +62,24 @@ impl<T> Entry<T> {
         Some(Using {
             entry: Arc::clone(self),
         })
+    }
+
+    /// As [`enter`](Self::enter) does, but leaves no mark: what is only listed may go as well as before.
+    pub(super) fn visit(self: &Arc<Self>) -> Option<Using<T>> {
+        self.step_in().map(|_| Using {
+            entry: Arc::clone(self),
+        })
+    }
+
+    /// Returns the word before, unless it is retired.
+    #[inline(always)]
+    fn step_in(&self) -> Option<u32> {
+        let before = self.word.fetch_add(1, Relaxed);
+        if before & RETIRED != 0 {
+            self.word.fetch_sub(1, Relaxed);
+            return None;
+        }
+        Some(before)
     }
 
     /// Has it kept from now on, and returns whether it was not before.
@@ -138,5 +152,22 @@ impl<T> Drop for Using<T> {
     #[inline]
     fn drop(&mut self) {
         self.entry.word.fetch_sub(1, Release);
+    }
+}
+
+#[cfg(all(test, not(portcullis_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_only_looks_neither_keeps_an_entry_nor_finds_one_that_is_gone() {
+        let entry = Arc::new(Entry::new(()));
+        assert_eq!(entry.look(|()| true), Look::Stays, "it is new");
+        let visit = entry.visit();
+        assert!(visit.is_some());
+        assert_eq!(entry.look(|()| true), Look::Stays, "somebody is in");
+        drop(visit);
+        assert_eq!(entry.look(|()| true), Look::Goes);
+        assert!(entry.visit().is_none());
     }
 }

@@ -112,10 +112,13 @@ impl<K: Hash + Eq + Clone, T: Instance> KeyedMap<K, T> {
         self.entries.len()
     }
 
-    /// Visits each key and its instance, in no order.
+    /// Visits each key and its instance, in no order, but for those that are about to go.
     pub(crate) fn each(&self, mut visit: impl FnMut(&K, &T)) {
-        let entries = self.entries.pin();
-        entries.iter().for_each(|(key, entry)| visit(key, entry));
+        for (key, entry) in &self.entries.pin() {
+            if let Some(instance) = entry.visit() {
+                visit(key, &instance);
+            }
+        }
     }
 
     /// Returns the instance of a key, if there is one that is not about to go.

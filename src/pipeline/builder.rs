@@ -9,7 +9,7 @@ use super::{
 use crate::{
     bulkhead, circuit_breaker,
     clock::Clock,
-    event::{Observer, Scope},
+    event::{History, Observer, Scope},
     fallback::{FallbackLayer, Respond},
     gate::{AsError, GateLayer, RespondWith},
     outcome::ErrorsAsFailures,
@@ -21,6 +21,8 @@ use crate::{
 #[must_use = "a builder builds nothing until `build`"]
 pub struct Builder<C = ErrorsAsFailures, F = NoFallback, R = AsError> {
     scope: Scope,
+    /// How many events are kept.
+    history: u32,
     settings: Settings,
     classify: C,
     fallback: F,
@@ -31,6 +33,7 @@ impl Builder {
     pub(super) fn new(name: Arc<str>) -> Self {
         Self {
             scope: Scope::named(name),
+            history: History::USUAL,
             settings: Settings::default(),
             classify: ErrorsAsFailures,
             fallback: NoFallback,
@@ -75,6 +78,11 @@ impl<C, F, R> Builder<C, F, R> {
         Self { scope, ..self }
     }
 
+    pub(crate) fn renamed(self, name: Arc<str>) -> Self {
+        let scope = self.scope.renamed(name);
+        Self { scope, ..self }
+    }
+
     pub(crate) fn observed_like(self, other: &Scope) -> Self {
         let scope = self.scope.observed_like(other);
         Self { scope, ..self }
@@ -86,12 +94,21 @@ impl<C, F, R> Builder<C, F, R> {
         Self { scope, ..self }
     }
 
+    /// Sets how many of its last changes the pipeline [keeps](Control::events), from 1 to 10,000. Default: 64.
+    pub fn history(self, capacity: u32) -> Self {
+        Self {
+            history: capacity,
+            ..self
+        }
+    }
+
     /// Sets who says what an answer means, for all parts alike: a closure or another
     /// [`Classify`](crate::outcome::Classify) over the inner service's answer. Default:
     /// [`ErrorsAsFailures`]. The pipeline's own rejections are not asked about.
     pub fn classify<C2>(self, classify: C2) -> Builder<C2, F, R> {
         Builder {
             scope: self.scope,
+            history: self.history,
             settings: self.settings,
             classify,
             fallback: self.fallback,
@@ -114,6 +131,7 @@ impl<C, F, R> Builder<C, F, R> {
     pub fn fallback_layer<F2>(self, fallback: F2) -> Builder<C, F2, R> {
         Builder {
             scope: self.scope,
+            history: self.history,
             settings: self.settings,
             classify: self.classify,
             fallback,
@@ -126,6 +144,7 @@ impl<C, F, R> Builder<C, F, R> {
     pub fn reject_with<N>(self, respond: N) -> Builder<C, F, RespondWith<N>> {
         Builder {
             scope: self.scope,
+            history: self.history,
             settings: self.settings,
             classify: self.classify,
             fallback: self.fallback,
@@ -149,13 +168,14 @@ impl<C, F, R> Builder<C, F, R> {
     ///
     /// # Errors
     ///
-    /// As for [`Settings::check`].
+    /// As for [`Settings::check`] and [`History::new`].
     pub fn build(self) -> Result<Pipeline<C, F, R>, SettingsError>
     where
         C: Clone,
         F: Recovery,
     {
-        let control = Control::new(self.settings, self.scope.clone())?;
+        let history = History::new(self.history, self.scope.clock().clone())?;
+        let control = Control::new::<F>(self.settings, self.scope.clone(), history)?;
         let fallback = self
             .fallback
             .counting(&self.scope, Arc::clone(control.counts()));

@@ -2,12 +2,12 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{Settings, Snapshot, TimeLimit};
+use super::{Recovery, Settings, Snapshot, TimeLimit};
 use crate::{
     bulkhead::{self, QueueSettings, QueuedBulkhead},
     circuit_breaker::CircuitBreaker,
     clock::{Now, Tick, nanos},
-    event::{Mode, Scope},
+    event::{Entry, History, Mode, Scope},
     gate::{Completion, Handle, Later, Policy, Queue},
     outcome::Outcome,
     rejection::Rejection,
@@ -37,13 +37,29 @@ pub(super) struct Parts {
     total_latency: OnceLock<Latency>,
     pub(super) time_limit: TimeLimit,
     pub(super) scope: Scope,
-    /// Those applied last. Locked while the parts change, by no call.
-    pub(super) settings: Mutex<Settings>,
+    history: History,
+    has_fallback: bool,
+    /// Locked while the parts change, by no call.
+    pub(super) steering: Mutex<Steering>,
+}
+
+/// What a pipeline was told, apart from what was set on its parts by hand.
+pub(super) struct Steering {
+    /// Those applied last.
+    pub(super) settings: Settings,
+    /// The mode that stands above that of the settings.
+    pub(super) ordered: Option<Mode>,
 }
 
 impl Control {
-    pub(super) fn new(settings: Settings, scope: Scope) -> Result<Self, SettingsError> {
+    pub(super) fn new<F: Recovery>(
+        settings: Settings,
+        scope: Scope,
+        history: History,
+    ) -> Result<Self, SettingsError> {
         settings.check()?;
+        // First, so that the others find there what they are told.
+        let scope = scope.first_observed_by(history.clone());
         let breaker = &settings.circuit_breaker;
         let counts = Arc::new(breaker.counts()?);
         let circuit = CircuitBreaker::counting(breaker, scope.clone(), Arc::clone(&counts))?;
@@ -58,7 +74,12 @@ impl Control {
                 time_limit: TimeLimit::new(settings.timeout),
                 counts,
                 scope,
-                settings: Mutex::new(settings),
+                history,
+                has_fallback: F::EXISTS,
+                steering: Mutex::new(Steering {
+                    settings,
+                    ordered: None,
+                }),
             }),
         };
         control.prepare_for(queue)?;
@@ -119,21 +140,34 @@ impl Control {
         }
     }
 
+    /// Returns the last changes, oldest first: transitions with their causes, modes, limits, settings, and whether
+    /// the pipeline was added or removed. [`Builder::history`](super::Builder::history) says how many are kept.
+    #[must_use]
+    pub fn events(&self) -> Vec<Entry> {
+        self.parts.history.entries()
+    }
+
+    pub(super) fn has_fallback(&self) -> bool {
+        self.parts.has_fallback
+    }
+
     /// Returns whether nothing would be lost with the pipeline but its counts for life: no call is in it, its
-    /// circuit has nothing to lose, and its limits are those of the settings.
+    /// circuit has nothing to lose, and its limits are those of the settings. A mode that was ordered is not
+    /// lost: who orders it for a pattern orders it again.
     pub(crate) fn is_at_rest(&self, now: Tick) -> bool {
         let (breaker, bulkhead) = &self.parts.policies;
         // First, since it shows what ended calls did.
         bulkhead.is_at_rest() && {
-            let settings = self.parts.settings.lock();
+            let Steering { settings, ordered } = &*self.parts.steering.lock();
             bulkhead.limit() == settings.bulkhead_or_unlimited().limit
                 && bulkhead.queue() == settings.queue_after(bulkhead.queue())
-                && breaker.has_nothing_to_lose(now)
+                && breaker.has_nothing_to_lose(*ordered, now)
         }
     }
 
     /// Sets the mode of a pipeline that nobody has yet, and tells nobody.
     pub(crate) fn begin_in(&self, mode: Mode) {
+        self.parts.steering.lock().ordered = Some(mode);
         self.parts.policies.0.begin_in(mode);
     }
 

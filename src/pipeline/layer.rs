@@ -171,6 +171,9 @@ pub trait Recovery: sealed::Sealed {
     /// What it makes of a service.
     type Service<S>;
 
+    /// Whether there is a fallback.
+    const EXISTS: bool;
+
     /// Puts the fallback around the guarded service.
     fn wrap<S>(&self, guarded: S) -> Self::Service<S>;
 
@@ -190,6 +193,8 @@ mod sealed {
 impl Recovery for NoFallback {
     type Service<S> = S;
 
+    const EXISTS: bool = false;
+
     fn wrap<S>(&self, guarded: S) -> S {
         guarded
     }
@@ -201,6 +206,8 @@ impl Recovery for NoFallback {
 
 impl<A: Clone, W: Clone, P: Policy + Clone> Recovery for FallbackLayer<A, W, P> {
     type Service<S> = Fallback<S, Within<Self>>;
+
+    const EXISTS: bool = true;
 
     fn wrap<S>(&self, guarded: S) -> Self::Service<S> {
         Fallback::new(guarded, Within(self.clone()))

@@ -1,10 +1,15 @@
 //! New settings while calls run.
 
-use super::{Control, Settings};
+use std::mem;
+
+use super::{
+    Control, Settings,
+    control::{Parts, Steering},
+};
 use crate::{
     bulkhead::QueueSettings,
     circuit_breaker,
-    event::tell_settings,
+    event::{Mode, tell_settings},
     settings::{Applied, SettingsError},
 };
 
@@ -16,7 +21,8 @@ impl Control {
     /// mode, of a limit, and then of [`Event::Settings`](crate::event::Event::Settings).
     ///
     /// What an operator has set by hand, the mode of the circuit, the limit of the bulkhead or its queue, holds
-    /// until the settings say something new about it.
+    /// until the settings say something new about it. A mode that a registry
+    /// [set for a pattern](crate::registry::Registry::set_mode) holds until it is released.
     ///
     /// # Errors
     ///
@@ -37,7 +43,25 @@ impl Control {
     /// [kept](Applied::kept) as it is. What was set by hand is not among them.
     #[must_use]
     pub fn settings(&self) -> Settings {
-        self.parts.settings.lock().clone()
+        self.parts.steering.lock().settings.clone()
+    }
+
+    /// Sets the mode that somebody orders who stands above the settings, or gives the circuit back to them
+    /// if nobody does any more.
+    pub(crate) fn obey(&self, ordered: Option<Mode>) {
+        let Parts {
+            steering, policies, ..
+        } = &*self.parts;
+        let mut steering = steering.lock();
+        let before = mem::replace(&mut steering.ordered, ordered);
+        let is_concerned = before.is_some() || ordered.is_some();
+        let mode = ordered.unwrap_or(steering.settings.circuit_breaker.mode);
+        let breaker = &policies.0;
+        let from = is_concerned.then(|| breaker.exchange_mode(mode));
+        drop(steering);
+        if let Some(from) = from {
+            breaker.mode_changed(from, mode);
+        }
     }
 
     /// Changes the parts. What is to be told, and who is to be woken, is left to the caller: that is the
@@ -45,15 +69,16 @@ impl Control {
     fn change(&self, told: &Settings) -> Result<Change, SettingsError> {
         let parts = &*self.parts;
         let (breaker, bulkhead) = &parts.policies;
-        let mut settings = parts.settings.lock();
+        let mut steering = parts.steering.lock();
+        let Steering { settings, ordered } = &mut *steering;
         let has_new_queue = settings.queue != told.queue;
         let new_queue = has_new_queue.then(|| told.queue_after(bulkhead.queue()));
         new_queue.map_or(Ok(()), |queue| self.prepare_for(queue))?;
-        let breaker = breaker.change(&told.circuit_breaker)?;
+        let breaker = breaker.change(&told.circuit_breaker, *ordered)?;
         let mut after = told.clone();
         breaker.keep(&mut after.circuit_breaker);
         let limit = |settings: &Settings| settings.bulkhead_or_unlimited().limit;
-        let new_limit = Some(limit(&after)).filter(|new| *new != limit(&settings));
+        let new_limit = Some(limit(&after)).filter(|new| *new != limit(settings));
         let (old_limit, old_queue) = bulkhead.exchange(new_limit, new_queue);
         let change = Change {
             has_new_timeout: settings.timeout != after.timeout,

@@ -174,6 +174,7 @@
 
 mod builder;
 mod control;
+mod diagram;
 mod fault;
 mod layer;
 mod live;
@@ -183,6 +184,7 @@ mod snapshot;
 pub use self::{
     builder::Builder,
     control::Control,
+    diagram::Diagram,
     fault::{AsFault, ByFault, Fault, Lift, LiftFuture, Lower, LowerFuture},
     layer::{NoFallback, Pipeline, PipelineLayer, Recovery, TimeLimit},
     settings::Settings,

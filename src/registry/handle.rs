@@ -141,24 +141,18 @@ impl Registry {
     /// Sets the mode of the circuits that match, and of those that come later and match, until the same
     /// pattern is set again or [released](Self::release_mode). Returns how many there are now.
     ///
-    /// Where several patterns match, the one that was set last holds for a pipeline that comes later. What is
-    /// set on a circuit by hand afterwards holds for that circuit.
+    /// Where several patterns match, the one that was set last holds. It holds against new settings; what is set
+    /// on a circuit by hand afterwards holds for that circuit.
     pub fn set_mode(&self, pattern: impl Into<Pattern>, mode: Mode) -> usize {
         let matching = self.shared.index.lock().order(&pattern.into(), Some(mode));
-        for listed in &matching {
-            self.obey(listed, None);
-        }
-        matching.len()
+        self.steer(&matching)
     }
 
-    /// Takes a mode back that was set for a pattern: circuits that match get the mode of their settings.
-    /// Returns how many there are now.
+    /// Takes a mode back that was set for a pattern: circuits that match get the mode that is still set for another
+    /// one or, if none is, that of their settings. Returns how many match now.
     pub fn release_mode(&self, pattern: impl Into<Pattern>) -> usize {
         let matching = self.shared.index.lock().order(&pattern.into(), None);
-        for listed in &matching {
-            self.obey(listed, Some(listed.control.settings().circuit_breaker.mode));
-        }
-        matching.len()
+        self.steer(&matching)
     }
 
     /// Returns the settings that the code gave a pipeline, whatever it has by now.
@@ -260,7 +254,7 @@ impl Registry {
         listed.control.own_scope().tell(&Event::Added {});
         if self.shared.index.lock().generation() != built_by.generation {
             self.conform(listed);
-            self.obey(listed, None);
+            self.obey(listed);
         }
     }
 
@@ -274,19 +268,25 @@ impl Registry {
             let refused = applied.as_ref().err().cloned().map(Arc::new);
             let mut index = self.shared.index.lock();
             if index.generation() == rules.generation {
-                index.note(name, refused);
+                index.note(&listed.control, refused);
                 return applied.unwrap_or_default();
             }
         }
     }
 
-    /// Sets the mode that was set for the names like this one or, if none was, the other.
-    fn obey(&self, listed: &Listed, other: Option<Mode>) {
+    /// Brings pipelines to the modes that were set for their names, and returns how many there are.
+    fn steer(&self, matching: &[Listed]) -> usize {
+        for listed in matching {
+            self.obey(listed);
+        }
+        matching.len()
+    }
+
+    /// Sets the mode that was set for the names like this one, or that of the settings if none is any more.
+    fn obey(&self, listed: &Listed) {
         loop {
             let rules = self.rules_for(listed.control.name());
-            if let Some(mode) = rules.mode.or(other) {
-                listed.control.circuit_breaker().set_mode(mode);
-            }
+            listed.control.obey(rules.mode);
             if self.shared.index.lock().generation() == rules.generation {
                 return;
             }

@@ -166,9 +166,10 @@ impl Index {
         }
     }
 
-    /// Takes note of why a pipeline does not have its settings, or that it has them.
-    pub(super) fn note(&mut self, name: &str, refused: Option<Arc<SettingsError>>) {
-        if let Some(listed) = self.pipelines.get_mut(name) {
+    /// Takes note of why a pipeline does not have its settings, or that it has them; of a successor, nothing.
+    pub(super) fn note(&mut self, control: &Control, refused: Option<Arc<SettingsError>>) {
+        let listed = self.pipelines.get_mut(control.name());
+        if let Some(listed) = listed.filter(|listed| listed.control.is(control)) {
             listed.refused = refused;
         }
     }

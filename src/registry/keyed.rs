@@ -83,21 +83,27 @@ impl Registry {
         F: Recovery,
     {
         let prefix: Arc<str> = format!("{set}:").into();
-        self.reserve(&prefix)?;
         let overflow = Name::new(&prefix, Name::OVERFLOW);
         let overflow = Arc::clone(overflow.full());
-        let builder = configure(Pipeline::builder(Arc::clone(&overflow)));
+        let configure: Arc<Configure<C, F, R>> = Arc::new(configure);
+        let builder = configured(&*configure, &overflow);
+        self.reserve(&prefix)?;
         // From here on it gives the names back if anything is wrong.
         let maker = PipelineMaker {
             registry: self.clone(),
             prefix,
-            configure: Arc::new(configure),
+            configure,
             clock: builder.clock_in_use().clone(),
             code: Arc::new(builder.own_settings().clone()),
             evicted: Ledger::default(),
         };
         maker.begin(overflow, builder, max_keys)
     }
+}
+
+/// Asks for a builder, which has the name that it is listed under, even if it is another one than was given.
+fn configured<C, F, R>(configure: &Configure<C, F, R>, name: &Arc<str>) -> Builder<C, F, R> {
+    configure(Pipeline::builder(Arc::clone(name))).renamed(Arc::clone(name))
 }
 
 impl<C: Clone, F: Recovery, R> Keyed<C, F, R> {
@@ -157,6 +163,8 @@ impl<C: Clone, F: Recovery, R> PipelineMaker<C, F, R> {
         max_keys: u32,
     ) -> Result<Keyed<C, F, R>, RegisterError> {
         let wrong = |error| RegisterError::settings(&name, error);
+        // Also if the source mends it: there may be a key for which it does not.
+        self.code.check().map_err(wrong)?;
         let rules = self.registry.rules_for(&name);
         let settings = rules.settings(&name, &self.code).map_err(wrong)?;
         let built = self.registry.build(builder.settings(settings), &rules);
@@ -213,16 +221,20 @@ impl<C: Clone, F: Recovery, R> Maker<str, Name, Pipeline<C, F, R>> for PipelineM
 
     fn make(&self, name: &Name) -> (Pipeline<C, F, R>, Self::Made) {
         let name = name.full();
-        let builder = (self.configure)(Pipeline::builder(Arc::clone(name)));
+        let builder = configured(&*self.configure, name);
         let code = self.code(&builder);
         let rules = self.registry.rules_for(name);
         // A call is under way that has done no wrong, so there has to be a pipeline for it.
         let (settings, refused) = match rules.settings(name, &code) {
             Ok(settings) => (settings, None),
-            Err(error) => ((*self.code).clone(), Some(error)),
+            Err(error) => {
+                let is_right = code.check().is_ok();
+                let fallback = if is_right { &code } else { &self.code };
+                (Settings::clone(fallback), Some(error))
+            }
         };
         let built = self.registry.build(builder.settings(settings), &rules);
-        let pipeline = built.expect("both were checked");
+        let pipeline = built.expect("all of them were checked");
         let listed = self.listed(&pipeline, code, refused);
         (pipeline, (listed, rules))
     }

@@ -71,7 +71,7 @@
 //! # A switch for many
 //!
 //! [`Registry::set_mode`] is the switch that an operator throws, or a flag service, or a test. It stands: a pipeline
-//! that comes later and has such a name begins in that mode, before its first call.
+//! that comes later and has such a name begins in that mode, before its first call, and new settings do not lift it.
 //!
 //! # New settings
 //!
@@ -81,8 +81,8 @@
 //! built anew. The source is always told what the *code* says, so that to apply it twice is to apply it once.
 //!
 //! It is asked about pipelines that come later too. One by name cannot be registered if its settings are
-//! wrong. One by key is made for a call that has done no wrong, and so gets the code's settings;
-//! [`Registry::refused_settings`] says why.
+//! wrong. One by key is made for a call that has done no wrong, and so gets the code's settings,
+//! or those of its set if they are wrong too; [`Registry::refused_settings`] says why.
 //!
 //! # Keys
 //!
@@ -93,12 +93,13 @@
 //! most clients are, makes no difference.
 //!
 //! A set is bounded. A pipeline is evicted once nothing would be lost with it: no call in it or in its queue, its
-//! circuit closed, its window empty, mode and limits as its settings say, and not resolved. That
+//! circuit closed, its window empty, mode and limits as the switch or its settings say, and not resolved. That
 //! is looked after as new keys come, a few old ones for each; so the keys of yesterday go, and a flood of keys is
 //! neither a leak nor a pause. What it counted for life is added to [`Keyed::evicted`]. If no place is found all the
 //! same, the call goes to a pipeline of the same settings that all such keys share, `<set>:*overflow*`. There it
 //! is protected, but from its neighbours' failures it is not: watch its counts, and choose a bound that legal
-//! traffic does not reach.
+//! traffic does not reach. (As a pattern, its name stands for keys with `overflow` in them as well.) The bound is on
+//! keys and not on their length: shorten those that clients make up.
 //!
 //! Settings that you apply to one key by hand go with its pipeline; those of a source come back with the key.
 //! A [`Control`](crate::pipeline::Control) does not keep the pipeline of its key either: to steer a key by hand for

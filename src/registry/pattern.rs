@@ -52,11 +52,11 @@ impl Pattern {
         !self.0.contains('*')
     }
 
-    /// Returns how many bytes are not stars: of two patterns for one name, the one with more is more
+    /// Returns how many characters are not stars: of two patterns for one name, the one with more is more
     /// specific.
     #[must_use]
     pub fn literal_len(&self) -> usize {
-        self.0.len() - self.0.matches('*').count()
+        self.0.chars().filter(|letter| *letter != '*').count()
     }
 
     /// Returns the text.
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn what_is_no_star_counts_towards_being_specific() {
-        let pattern = Pattern::new("*a*bc*");
+        let pattern = Pattern::new("*a*üc*");
         assert_eq!((pattern.literal_len(), pattern.is_literal()), (3, false));
         assert!(Pattern::new("abc").is_literal());
     }

@@ -5,7 +5,7 @@ use std::{any::Any, error};
 use http::HeaderMap;
 use reqwest::Response;
 
-use super::Error;
+use super::{Error, error::find};
 use crate::{
     http as terms,
     outcome::{Classify, Outcome, Verdict, outcome_of_rejection},
@@ -14,7 +14,8 @@ use crate::{
 
 /// A classifier for reqwest: responses by their status, errors by their kind.
 ///
-/// The tables are in the [module docs](super#classification).
+/// The tables are in the [module docs](super#classification). [`http::ByStatus`](terms::ByStatus) by itself knows
+/// nothing of reqwest's types, and does not go around a client.
 #[derive(Clone, Debug, Default)]
 pub struct ByStatus {
     heads: terms::ByStatus,
@@ -55,7 +56,10 @@ impl ByStatus {
 impl<Err: 'static> Classify<Response, Err> for ByStatus {
     fn classify(&self, answer: Result<&Response, &Err>) -> Verdict {
         match answer {
-            Ok(response) => self.heads.of_head(response.status(), response.headers()),
+            Ok(response) => {
+                let (headers, extensions) = (response.headers(), response.extensions());
+                self.heads.of_answer(response.status(), headers, extensions)
+            }
             Err(error) => self.of_error(error),
         }
     }
@@ -64,7 +68,10 @@ impl<Err: 'static> Classify<Response, Err> for ByStatus {
 impl<B, Err: 'static> Classify<http::Response<B>, Err> for ByStatus {
     fn classify(&self, answer: Result<&http::Response<B>, &Err>) -> Verdict {
         match answer {
-            Ok(response) => self.heads.of_head(response.status(), response.headers()),
+            Ok(response) => {
+                let (headers, extensions) = (response.headers(), response.extensions());
+                self.heads.of_answer(response.status(), headers, extensions)
+            }
             Err(error) => self.of_error(error),
         }
     }
@@ -83,15 +90,4 @@ fn with_sources(error: &dyn Any) -> Option<&(dyn error::Error + 'static)> {
     }
     let boxed: &BoxError = error.downcast_ref()?;
     Some(&**boxed)
-}
-
-fn find<'a>(error: &'a (dyn error::Error + 'static)) -> Option<&'a reqwest::Error> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(error) = error.downcast_ref() {
-            return Some(error);
-        }
-        next = error.source();
-    }
-    None
 }

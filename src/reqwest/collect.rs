@@ -38,7 +38,7 @@ impl CollectLayer {
         }
     }
 
-    /// Sets how many bytes a body may have. A longer one is [`TooLarge`], as soon as that many were read.
+    /// Sets how many bytes a body may have, decompressed if reqwest does that. A longer one is [`TooLarge`], as soon as that many were read.
     #[must_use]
     pub const fn limit(self, bytes: usize) -> Self {
         Self { limit: bytes }

@@ -38,15 +38,16 @@ impl Error {
     pub fn request(&self) -> Option<&reqwest::Error> {
         match self {
             Self::Request(error) => Some(error),
-            Self::Failed(failed) => failed.original().downcast_ref(),
+            // Behind as many fallbacks as there were.
+            Self::Failed(failed) => find(failed),
             Self::Rejected(_) | Self::TooLarge(_) => None,
         }
     }
 
-    /// Returns whether time ran out, by our limit or by one of reqwest's.
+    /// Returns whether time ran out, by our limit or by one of reqwest's, of the call or in its body.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
-        self.rejection().is_some_and(Rejection::is_timeout)
+        Rejection::find(self).is_some_and(Rejection::is_timeout)
             || self.request().is_some_and(reqwest::Error::is_timeout)
     }
 }
@@ -100,6 +101,18 @@ impl error::Error for Error {
             Self::Failed(failed) => failed,
         })
     }
+}
+
+/// Returns the first of reqwest's errors in a chain.
+pub(super) fn find<'a>(error: &'a (dyn error::Error + 'static)) -> Option<&'a reqwest::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref() {
+            return Some(error);
+        }
+        next = error.source();
+    }
+    None
 }
 
 /// A body was longer than its reader takes.

@@ -85,6 +85,41 @@
 //! The kinds are found in [`Error`], `reqwest::Error` and, in a chain of sources,
 //! [`BoxError`](crate::rejection::BoxError).
 //!
+//! # Fallbacks for responses
+//!
+//! A response is an answer, whatever its status: a 500 counts against the circuit and goes to the caller, past the
+//! fallback. Where that is to answer for it as well, make an error of it below the pipeline. `Retry-After` does not
+//! get into that error, so the circuit does not see it then.
+//!
+//! ```
+//! use portcullis::{pipeline::{Fault, Pipeline}, reqwest::{ByStatus, Client, Error, RequestBuilderExt}};
+//! use reqwest::Response;
+//! use tower::ServiceBuilder;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), portcullis::rejection::BoxError> {
+//! # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! # let url = format!("http://{}/", listener.local_addr()?);
+//! # let broken = axum::routing::get(async || axum::http::StatusCode::INTERNAL_SERVER_ERROR);
+//! # let app = axum::Router::new().route("/", broken);
+//! # tokio::spawn(async { axum::serve(listener, app).await });
+//! let client = reqwest::Client::builder().no_proxy().build()?;
+//! let pipeline = Pipeline::builder("inventory")
+//!     .classify(ByStatus::default())
+//!     .fallback(|_: &Fault<Error>| Response::from(http::Response::new("[]")))
+//!     .build()?;
+//! let mut inventory = ServiceBuilder::new()
+//!     .layer(pipeline.layer())
+//!     .map_result(|answer: Result<Response, Error>| Ok::<_, Error>(answer?.error_for_status()?))
+//!     .service(Client::new(client.clone()));
+//!
+//! let response = client.get(url).send_through(&mut inventory).await?;
+//! assert_eq!(response.text().await?, "[]");
+//! assert_eq!(pipeline.snapshot().window.failure, 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Bodies
 //!
 //! To reqwest a call is over when the head of the response is there, and so it is to a pipeline, with its time limit

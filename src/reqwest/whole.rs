@@ -26,7 +26,8 @@ where
     fn go_on(&self, response: &mut Response, call: Aloft) {
         let nothing = http::Response::new(Body::default());
         let whole = url::keep(mem::replace(response, nothing.into()));
-        *response = match self.see_off(whole.headers(), whole.body(), call) {
+        let (status, headers) = (whole.status(), whole.headers());
+        *response = match self.see_off(status, headers, whole.body(), call) {
             Some(exchange) => whole.map(|body| Body::wrap(exchange.around(body))).into(),
             None => whole.into(),
         };

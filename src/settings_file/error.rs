@@ -36,13 +36,12 @@ impl FileError {
     }
 
     pub(super) fn of_json(error: &serde_json::Error) -> Self {
-        let position = (error.line(), error.column());
-        let (line, column) = position;
+        let (line, column) = (error.line(), error.column());
         let reason = error.to_string();
         // It says so at the end, where we say it at the beginning.
         let said = format!(" at line {line} column {column}");
         Self {
-            position: Some(position).filter(|(line, _)| *line > 0),
+            position: (line > 0).then_some((line, column.max(1))),
             ..Self::new(reason.strip_suffix(&said).unwrap_or(&reason))
         }
     }

@@ -102,7 +102,9 @@ impl SettingsFile {
     /// Returns every field of the pipeline of this name with its value and who gave it, given the settings
     /// of the code. A part that is switched off, such as a queue, is one field, which is none.
     ///
-    /// What was set by hand, on the pipeline itself, is not among them.
+    /// What was set by hand, on the pipeline itself, is not among them, and what was
+    /// [kept](crate::settings::Applied::kept) is as the file has it: of that,
+    /// [`Control::settings`](crate::pipeline::Control::settings) has what is in force.
     ///
     /// # Errors
     ///

@@ -49,7 +49,8 @@
 //! the first command of a key decided for all: Netflix/Hystrix#1233, #1252.) A table over none is the table with the
 //! defaults of this crate, whatever was below. What is set by hand on a pipeline, a mode or a limit, stays until the
 //! file's own value changes; see [`Control::apply`](crate::pipeline::Control::apply) also for what else becomes of new
-//! settings. [`SettingsFile::effective`] says for each field who gave it.
+//! settings. [`SettingsFile::effective`] says for each field who gave it, also of the file that a source
+//! [has in force](FileSource::file).
 //!
 //! # Examples
 //!
@@ -94,14 +95,14 @@
 //! # let path = std::env::temp_dir().join(format!("portcullis-docs-{}.toml", std::process::id()));
 //! fs::write(&path, "defaults.bulkhead.limit = 20")?;
 //! let registry = Registry::new();
-//! let inventory = registry.register(Pipeline::builder("inventory"))?;
-//!
 //! let source = FileSource::new(&path)
 //!     .interval(Duration::from_secs(2))?
 //!     .observed_by(|event: &FileEvent<'_>| if let FileEvent::Failed(error) = event {
 //!         eprintln!("settings stay as they are: {error}");
 //!     });
 //! source.apply_now(&registry)?;
+//! let inventory = registry.register(Pipeline::builder("inventory"))?;
+//! assert_eq!(inventory.bulkhead().limit(), 20);
 //! tokio::spawn(source.clone().follow(registry));
 //!
 //! fs::write(&path, "defaults.bulkhead.limit = 30")?;
@@ -123,7 +124,9 @@
 //!   one as well.
 //! * A file that is missing, cannot be read, is too long or has anything wrong in it changes nothing, for no pipeline.
 //!   It is reported once, to the observer and in the [status](FileSource::status), until its content changes.
-//! * Pipelines that come later have their settings from the last good file.
+//! * Pipelines that come later have their settings from the last good file. So read it before you register them:
+//!   pipelines that are there when it is first applied keep the
+//!   [shape of their window](crate::circuit_breaker#new-settings-while-calls-run), which the code gave them.
 //! * A name that no pipeline has is no fault, for it may come; the status lists such names.
 
 mod error;

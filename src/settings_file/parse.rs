@@ -23,6 +23,8 @@ pub(super) fn from_toml(text: &str) -> Result<Value, FileError> {
 
 pub(super) fn from_json(text: &str) -> Result<Value, FileError> {
     let fields = Fields::new();
+    // Some editors of Windows begin with one. TOML allows it; in JSON it may be passed over (RFC 8259).
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut from = serde_json::Deserializer::from_str(text);
     Place::root(&fields)
         .deserialize(&mut from)

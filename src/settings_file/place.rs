@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::{
     bulkhead,
     circuit_breaker::{self, Window},
+    or_none::NONE,
     pipeline::Settings,
 };
 
@@ -147,15 +148,27 @@ impl<'a> Place<'a> {
     /// Checks what is said here, as far as it can be checked alone.
     pub(super) fn check(&self, value: &Value) -> Result<(), String> {
         let Level::Overlay { name, pointer, .. } = &self.level else {
-            return Err(format!("{} is {value}; allowed: tables", self.path()));
+            return Err(self.is_no_table(value, ""));
         };
-        let mut trial = self.fields.0.clone();
-        *trial.pointer_mut(pointer).expect("it was found there") = value.clone();
-        let settings = Settings::deserialize(&trial)
-            .map_err(|error| format!("{} is not right: {error}", self.path()))?;
+        let trial = |value| {
+            let mut trial = self.fields.0.clone();
+            *trial.pointer_mut(pointer).expect("it was found there") = value;
+            Settings::deserialize(&trial)
+        };
+        let settings = trial(value.clone()).map_err(|error| {
+            if !self.is_table() {
+                return format!("{} is not right: {error}", self.path());
+            }
+            let may_be_none = trial(Value::from(NONE)).is_ok();
+            self.is_no_table(value, if may_be_none { " and \"none\"" } else { "" })
+        })?;
         settings
             .check()
             .map_err(|error| error.within(name).to_string())
+    }
+
+    fn is_no_table(&self, value: &Value, or_none: &str) -> String {
+        format!("{} is {value}; allowed: tables{or_none}", self.path())
     }
 }
 

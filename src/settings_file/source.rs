@@ -64,7 +64,7 @@ pub struct FileStatus {
     /// How long the settings have been in force, in seconds when serialized; none if none ever were.
     #[serde(serialize_with = "crate::seconds::serialize_option")]
     pub since_applied: Option<Duration>,
-    /// Names and patterns in the file that matched no pipeline when it was applied.
+    /// Names and patterns in the file in force that match no pipeline.
     pub unmatched: Vec<String>,
 }
 
@@ -161,11 +161,26 @@ impl FileSource {
     #[must_use]
     pub fn status(&self) -> FileStatus {
         let now = self.clock.now();
+        let (mut status, good) = {
+            let progress = self.progress.lock();
+            let since_applied = progress.applied_at.map(|applied| now.since(applied));
+            let status = FileStatus {
+                since_applied,
+                ..progress.status.clone()
+            };
+            (status, progress.good.clone())
+        };
+        status.unmatched = good.map(|good| good.unmatched()).unwrap_or_default();
+        status
+    }
+
+    /// Returns the file that is in force, the last good one, or none if none ever was: ask it for
+    /// [effective](SettingsFile::effective) settings, with those of the
+    /// [code](Registry::code_settings).
+    #[must_use]
+    pub fn file(&self) -> Option<Arc<SettingsFile>> {
         let progress = self.progress.lock();
-        FileStatus {
-            since_applied: progress.applied_at.map(|applied| now.since(applied)),
-            ..progress.status.clone()
-        }
+        progress.good.as_ref().map(|good| Arc::clone(&good.file))
     }
 
     fn apply_if_new(&self, registry: &Registry) {
@@ -189,12 +204,13 @@ impl FileSource {
             let file = Arc::new(file);
             let report = registry.apply(Arc::<SettingsFile>::clone(&file));
             let report = report.map_err(|error| FileError::new(error.to_string()))?;
-            Ok((report, unmatched(&file, registry)))
+            let registry = registry.clone();
+            Ok((report, Good { file, registry }))
         });
         let applied = applied.map_err(|error| error.in_file(&self.path));
-        let unmatched = applied.as_ref().map(|(_, unmatched)| unmatched.as_slice());
         let now = self.clock.now();
-        self.progress.lock().note(content, unmatched, now);
+        let good = applied.as_ref().map(|(_, good)| good);
+        self.progress.lock().note(content, good, now);
         let report = applied.map(|(report, _)| report);
         self.tell(&match &report {
             Ok(report) => FileEvent::Applied(report),
@@ -226,11 +242,6 @@ fn read(path: &Path, size_limit: u64) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-fn unmatched(file: &SettingsFile, registry: &Registry) -> Vec<String> {
-    let controls = registry.controls();
-    file.unmatched(controls.iter().map(|control| control.name()))
-}
-
 /// What a look has found.
 #[derive(Debug, PartialEq, Eq)]
 enum Content {
@@ -247,6 +258,21 @@ impl Content {
     }
 }
 
+/// A file that was applied, and to what.
+#[derive(Clone)]
+struct Good {
+    file: Arc<SettingsFile>,
+    registry: Registry,
+}
+
+impl Good {
+    fn unmatched(&self) -> Vec<String> {
+        let controls = self.registry.controls();
+        self.file
+            .unmatched(controls.iter().map(|control| control.name()))
+    }
+}
+
 #[derive(Default)]
 struct Progress {
     /// By the last look.
@@ -254,6 +280,7 @@ struct Progress {
     /// What was last applied, or could not be.
     judged: Option<Arc<Content>>,
     applied_at: Option<Tick>,
+    good: Option<Good>,
     status: FileStatus,
 }
 
@@ -265,19 +292,14 @@ impl Progress {
         before.as_ref() == Some(content) && self.judged.as_ref() != Some(content)
     }
 
-    fn note(
-        &mut self,
-        content: &Arc<Content>,
-        unmatched: Result<&[String], &FileError>,
-        now: Tick,
-    ) {
+    fn note(&mut self, content: &Arc<Content>, good: Result<&Good, &FileError>, now: Tick) {
         self.judged = Some(Arc::clone(content));
-        match unmatched {
-            Ok(unmatched) => {
+        match good {
+            Ok(good) => {
                 self.applied_at = Some(now);
                 self.status.applied += 1;
                 self.status.error = None;
-                self.status.unmatched = unmatched.to_vec();
+                self.good = Some(good.clone());
             }
             Err(error) => {
                 self.status.failed += 1;

@@ -1,9 +1,16 @@
 //! Who is told, and when.
 
-use std::future::ready;
+use std::{
+    future::ready,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use portcullis::{
-    event::{Event, Scope},
+    clock::{Clock, Tick},
+    event::{Event, History, Observer, Scope},
     gate::GateLayer,
     rejection::BoxError,
 };
@@ -74,6 +81,44 @@ fn observers_are_told_of_cancelled_calls_and_of_missing_readiness() {
         log.take(),
         ["spy admits", "spy withdraws", "inventory rejected NotReady"]
     );
+}
+
+#[test]
+fn calls_are_timed_for_observers_of_settlements_only() {
+    let reads = Arc::new(AtomicU64::new(0));
+    let clock = Clock::from_fn({
+        let reads = Arc::clone(&reads);
+        move || Tick::from_nanos(reads.fetch_add(1, Ordering::Relaxed))
+    });
+    let read_by = |scope: Scope| {
+        let before = reads.load(Ordering::Relaxed);
+        let gate = GateLayer::new(Spy::new("spy", &Log::default()))
+            .scoped(scope)
+            .layer(service_fn(|()| ready::<Answer>(Ok(()))));
+        assert_ready_ok!(task::spawn(gate.oneshot(())).poll());
+        reads.load(Ordering::Relaxed) - before
+    };
+    let history = History::new(10, clock.clone()).unwrap();
+    let scope = Scope::new().on_clock(clock).observed_by(history);
+    assert_eq!(read_by(scope.clone()), 0);
+    assert_eq!(
+        read_by(scope.observed_by(|_: Option<&str>, _: &Event| {})),
+        2
+    );
+}
+
+#[test]
+fn a_history_keeps_no_calls_whoever_tells_it_of_them() {
+    let history = History::new(10, Clock::new()).unwrap();
+    let told = history.clone();
+    let scope = Scope::new().observed_by(move |name: Option<&str>, event: &Event| {
+        told.observe(name, event);
+    });
+    let gate = GateLayer::new(Spy::new("spy", &Log::default()))
+        .scoped(scope)
+        .layer(service_fn(|()| ready::<Answer>(Ok(()))));
+    assert_ready_ok!(task::spawn(gate.oneshot(())).poll());
+    assert!(history.entries().is_empty());
 }
 
 #[test]

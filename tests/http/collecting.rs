@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::{Json, Router, routing::get as route};
 use portcullis::{
+    http::WholeExchange,
     pipeline::Pipeline,
     rejection::BoxError,
     reqwest::{ByStatus, Client, CollectLayer, Error, RequestBuilderExt},
@@ -45,6 +46,23 @@ async fn a_body_that_hangs_runs_out_of_reqwests_time() {
     let request = client().get(url).timeout(Duration::from_millis(50));
     let error = soon(request.send_through(&mut service)).await.unwrap_err();
     assert!(error.is_timeout() && error.rejection().is_none());
+    assert_eq!(pipeline.snapshot().lifetime.timeout, 1);
+}
+
+#[tokio::test]
+async fn a_body_that_hangs_runs_out_of_the_time_of_an_exchange_below() {
+    let url = serve_bytes(HALF, Afterwards::Hold).await;
+    let whole = WholeExchange::new(ByStatus::default());
+    let pipeline = Pipeline::builder("upstream")
+        .classify(whole.idle_timeout(Duration::from_millis(50)).unwrap())
+        .build()
+        .unwrap();
+    let mut service = ServiceBuilder::new()
+        .layer(CollectLayer::new())
+        .layer(pipeline.layer())
+        .service(Client::new(client()));
+    let error = soon(client().get(url).send_through(&mut service)).await;
+    assert!(error.unwrap_err().is_timeout());
     assert_eq!(pipeline.snapshot().lifetime.timeout, 1);
 }
 

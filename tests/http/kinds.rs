@@ -5,6 +5,8 @@ use std::time::Duration;
 use axum::{Router, http::StatusCode, routing::get as route};
 use portcullis::{
     bulkhead::{self, Bulkhead},
+    fallback::Attach,
+    http::respond,
     outcome::{Classify, Outcome},
     rejection::{BoxError, Reason, Rejection},
     reqwest::{ByStatus, Error},
@@ -115,6 +117,26 @@ async fn errors_count_alike_bare_wrapped_and_boxed() {
     assert!(late.is_timeout());
     assert_eq!(outcome(&late), Outcome::Timeout);
     assert_eq!(outcome(&"what it cannot see into"), Outcome::Failure);
+}
+
+#[test]
+fn refusals_of_a_pipeline_below_are_ignored_though_they_are_responses() {
+    let refused = || respond::<String>(&Rejection::new(Reason::CircuitOpen));
+    let verdict = Classify::<_, Error>::classify(&ByStatus::default(), Ok(&refused()));
+    assert_eq!(verdict.outcome(), Outcome::Ignored);
+    let refused = Response::from(refused());
+    let verdict = Classify::<_, Error>::classify(&ByStatus::default(), Ok(&refused));
+    assert_eq!(verdict.outcome(), Outcome::Ignored);
+}
+
+#[tokio::test]
+async fn errors_are_found_behind_two_fallbacks_that_failed_too() {
+    let late = timeout_of(&serve_bytes("", Afterwards::Hold).await).await;
+    let error = Error::from(late);
+    let error = error.attach("no replica".into()).attach("no cache".into());
+    assert!(error.request().is_some_and(reqwest::Error::is_timeout));
+    assert!(error.is_timeout());
+    assert_eq!(outcome(&error), Outcome::Timeout);
 }
 
 #[tokio::test]

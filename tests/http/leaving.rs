@@ -4,29 +4,18 @@ use axum::{Router, routing::get as route};
 use portcullis::{
     axum::respond,
     bulkhead::{self, Bulkhead},
-    event::{Event, Scope},
+    event::Scope,
     http::ByStatus,
     outcome::Outcome,
     pipeline::Pipeline,
 };
-use tokio::sync::mpsc;
 
-use crate::{Work, get, serve, soon};
-
-/// Passes settlements on, so that a test can wait for one.
-fn settlements() -> (Scope, mpsc::UnboundedReceiver<Outcome>) {
-    let (settled, settlements) = mpsc::unbounded_channel();
-    let scope = Scope::new().observed_by(move |_: Option<&str>, event: &Event| {
-        if let Event::Settled { outcome, .. } = event {
-            let _ = settled.send(*outcome);
-        }
-    });
-    (scope, settlements)
-}
+use crate::{Work, get, serve, settlements, soon};
 
 #[tokio::test]
 async fn a_client_that_disconnects_gives_its_permit_back() {
-    let (scope, mut settlements) = settlements();
+    let (observer, mut settlements) = settlements();
+    let scope = Scope::new().observed_by(observer);
     let settings = bulkhead::Settings::default().limit(1);
     let bulkhead = Bulkhead::scoped(settings, scope).unwrap();
     let (work, mut begins) = Work::new();
@@ -53,16 +42,12 @@ async fn a_client_that_disconnects_gives_its_permit_back() {
 
 /// Sends two calls with one client each makes, lets the first leave, and counts.
 async fn the_first_of_two_leaves(client: reqwest::Client) {
-    let (settled, mut settlements) = mpsc::unbounded_channel();
+    let (observer, mut settlements) = settlements();
     let pipeline = Pipeline::builder("reports")
         .timeout(None)
         .classify(ByStatus::default())
         .reject_with(respond)
-        .observed_by(move |_: Option<&str>, event: &Event| {
-            if let Event::Settled { outcome, .. } = event {
-                let _ = settled.send(*outcome);
-            }
-        })
+        .observed_by(observer)
         .build()
         .unwrap();
     let (work, mut begins) = Work::new();

@@ -13,6 +13,10 @@ mod whole;
 use std::{future::Future, sync::Arc, time::Duration};
 
 use axum::{Router, http::StatusCode};
+use portcullis::{
+    event::{Event, Observer},
+    outcome::Outcome,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -64,6 +68,17 @@ async fn serve_bytes(answer: impl Into<Vec<u8>>, afterwards: Afterwards) -> Stri
 enum Afterwards {
     Close,
     Hold,
+}
+
+/// Passes settlements on, so that a test can wait for one.
+fn settlements() -> (impl Observer + 'static, mpsc::UnboundedReceiver<Outcome>) {
+    let (settled, settlements) = mpsc::unbounded_channel();
+    let observer = move |_: Option<&str>, event: &Event| {
+        if let Event::Settled { outcome, .. } = event {
+            let _ = settled.send(*outcome);
+        }
+    };
+    (observer, settlements)
 }
 
 /// A client with connections of its own.

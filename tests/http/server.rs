@@ -286,6 +286,26 @@ async fn handlers_answer_with_rejections() {
 }
 
 #[tokio::test]
+async fn a_guard_around_all_routes_ignores_what_theirs_refuse() {
+    let all = Pipeline::builder("all")
+        .classify(ByStatus::new())
+        .reject_with(respond)
+        .build()
+        .unwrap();
+    let none = Bulkhead::new(bulkhead::Settings::default().limit(0)).unwrap();
+    let guarded = route(async || "done").layer(none.layer().reject_with(respond));
+    let refusing = async || Err::<&str, _>(Rejection::new(Reason::CircuitOpen));
+    let router = Router::new()
+        .route("/guarded", guarded)
+        .route("/refusing", route(refusing));
+    let url = serve(router.layer(all.layer())).await;
+    for path in ["guarded", "refusing"] {
+        assert_eq!(get(format!("{url}/{path}")).await.0, 503);
+    }
+    assert_eq!(all.snapshot().lifetime.ignored, 2);
+}
+
+#[tokio::test]
 async fn pipelines_go_around_routers_methods_and_handlers() {
     let pipeline = Pipeline::builder("reports")
         .classify(ByStatus::new())

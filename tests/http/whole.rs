@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::{Router, body::Body, http::Response, routing::get as route};
 use portcullis::{
     axum::respond,
-    event::{Event, Observer},
+    event::Observer,
     http::{self, WholeExchange},
     outcome::Outcome,
     pipeline::Pipeline,
@@ -15,7 +15,7 @@ use portcullis::{
 use tokio::sync::mpsc;
 use tower::ServiceBuilder;
 
-use crate::{Afterwards, client, serve, serve_bytes, soon};
+use crate::{Afterwards, client, serve, serve_bytes, settlements, soon};
 
 const WHOLE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\nx-kind: whole\r\n\r\nbody";
 const HALF: &str = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf";
@@ -129,16 +129,6 @@ async fn an_event_stream_of_reqwest_is_over_with_its_head() {
     assert_eq!((snapshot.in_flight, snapshot.lifetime.success), (0, 1));
     let chunk = soon(response.chunk()).await.unwrap();
     assert_eq!(chunk.unwrap(), "data: 1\n\n");
-}
-
-fn settlements() -> (impl Observer + 'static, mpsc::UnboundedReceiver<Outcome>) {
-    let (settled, settlements) = mpsc::unbounded_channel();
-    let observer = move |_: Option<&str>, event: &Event| {
-        if let Event::Settled { outcome, .. } = event {
-            let _ = settled.send(*outcome);
-        }
-    };
-    (observer, settlements)
 }
 
 /// Serves a body that begins and ends when it is told to.

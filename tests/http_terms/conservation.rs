@@ -93,7 +93,7 @@ impl Exchange {
             410 => "ignored",
             _ => "failure",
         };
-        let is_grpc = self.kind == "application/grpc";
+        let is_grpc = self.kind == "application/grpc" && self.status == 200;
         if self.kind == "text/event-stream" {
             return head;
         }

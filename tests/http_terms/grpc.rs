@@ -80,6 +80,32 @@ async fn without_the_exchange_an_answer_without_a_status_yet_is_a_success() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_of_somebody_who_does_not_speak_grpc_is_judged_by_its_head() {
+    let gate = Watched::by(WholeExchange::grpc(ByGrpcStatus::new()));
+    for (status, outcome) in [(401, "Success"), (403, "Success"), (502, "Failure")] {
+        let login = with_status(status, ok([Step::Data(5)]));
+        assert_eq!(gate.read(login).await, [outcome], "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn grpc_web_has_its_status_in_the_body() {
+    let gate = Watched::by(whole());
+    for kind in ["application/grpc-web+proto", "application/grpc-web-text"] {
+        let web = with(CONTENT_TYPE, kind, ok([Step::Data(5)]));
+        assert_eq!(gate.read(web).await, ["Success"], "{kind}");
+    }
+    for kind in [
+        "Application/gRPC",
+        "application/grpc ; v=1",
+        "application/grpc;v=1",
+    ] {
+        let cut_off = with(CONTENT_TYPE, kind, ok([Step::Data(5)]));
+        assert_eq!(gate.read(cut_off).await, ["Failure"], "{kind}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn trailers_of_others_decide_nothing() {
     let gate = Watched::by(whole());
     let plain = ok([Step::Data(5), Step::Trailers(Some("14"))]);

@@ -5,13 +5,15 @@ use http_body_util::Full;
 use portcullis::{
     bulkhead,
     circuit_breaker::{Settings, State, Window},
-    http::{respond, respond_per_client},
+    http::{ByGrpcStatus, respond, respond_grpc, respond_per_client},
     pipeline::Pipeline,
+    rejection::Reason,
     settings::SettingsError,
 };
 use tower::ServiceBuilder;
 
 use super::*;
+use crate::support::counted;
 
 fn after_two_calls() -> Settings {
     Settings::default()
@@ -122,6 +124,60 @@ async fn refused_calls_are_answered_with_problems() -> Result<(), BoxError> {
     tokio::time::advance(Duration::from_millis(3_500)).await;
     let open = soon(service.oneshot(())).await?;
     assert_eq!(open.headers()[RETRY_AFTER], "2");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_is_heard_if_its_body_ends_within_the_half_open_time() -> Result<(), BoxError> {
+    for (limit, state) in [(12 * SECOND, State::Closed), (10 * SECOND, State::Open)] {
+        let breaker = after_two_calls().half_open_for(limit);
+        let pipeline = Pipeline::builder("inventory")
+            .classify(whole())
+            .circuit_breaker(breaker)
+            .build()?;
+        let service = ServiceBuilder::new()
+            .layer(pipeline.layer())
+            .layer(ExchangeLayer::new())
+            .service_fn(async |()| Ok::<_, BoxError>(ok([Step::Wait(11 * SECOND)])));
+
+        pipeline.circuit_breaker().trip();
+        tokio::time::advance(5 * SECOND).await;
+        let probe = soon(service.oneshot(())).await?;
+        assert_eq!(pipeline.circuit_breaker().state(), State::HalfOpen);
+        soon(probe.into_body().collect()).await?;
+        assert_eq!(pipeline.circuit_breaker().state(), state, "{limit:?}");
+        assert_eq!(pipeline.snapshot().in_flight, 0);
+    }
+    Ok(())
+}
+
+/// Answers as a gate does that is further in.
+async fn judged(
+    classify: impl Classify<Response<String>, BoxError> + Clone,
+    refuse: fn(&Rejection) -> Response<String>,
+    reason: Reason,
+) -> Result<Vec<(&'static str, u64)>, BoxError> {
+    let outer = Pipeline::builder("route").classify(classify).build()?;
+    let inner = service_fn(|()| ready(Ok::<_, BoxError>(refuse(&Rejection::new(reason)))));
+    soon(outer.layer().layer(inner).oneshot(())).await?;
+    Ok(counted(&outer.snapshot().lifetime))
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_from_further_in_say_nothing_about_the_dependency() -> Result<(), BoxError> {
+    for reason in [Reason::BulkheadFull, Reason::CircuitOpen] {
+        for refuse in [respond::<String>, respond_per_client::<String>] {
+            let counts = judged(ByStatus::new(), refuse, reason).await?;
+            assert_eq!(counts, [("ignored", 1)], "{reason:?}");
+        }
+        let counts = judged(ByGrpcStatus::new(), respond_grpc, reason).await?;
+        assert_eq!(counts, [("ignored", 1)], "{reason:?}");
+    }
+    let late = Reason::DeadlineExceeded;
+    let counts = judged(ByStatus::new(), respond, late).await?;
+    assert_eq!(counts, [("timeout", 1)]);
+    let counts = judged(ByGrpcStatus::new(), respond_grpc, late).await?;
+    assert_eq!(counts, [("timeout", 1)]);
     Ok(())
 }
 

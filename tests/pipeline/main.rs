@@ -5,10 +5,12 @@ mod support;
 
 mod circuit;
 mod conservation;
+mod diagram;
 mod events;
 mod fallback;
 #[cfg(feature = "serde")]
 mod files;
+mod history;
 mod live;
 mod order;
 mod queue;

@@ -1,6 +1,9 @@
 //! Pipelines by name.
 
-use portcullis::{event::Mode, registry::RegisterError};
+use portcullis::{
+    event::{Entry, Mode},
+    registry::RegisterError,
+};
 
 use super::*;
 
@@ -38,6 +41,22 @@ async fn pipelines_are_listed_by_name_until_they_are_removed() {
         registry.get("inventory").unwrap().snapshot().times_opened,
         0
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pipeline_remembers_when_it_was_added_and_removed() {
+    let registry = Registry::new();
+    registry.register(Pipeline::builder("inventory")).unwrap();
+    let held = registry.get("inventory").unwrap();
+    held.circuit_breaker().trip();
+    registry.remove("inventory");
+    registry.register(Pipeline::builder("inventory")).unwrap();
+    let [Entry { event: added, .. }, _, Entry { event: removed, .. }] = held.events()[..] else {
+        panic!("three events");
+    };
+    assert!(matches!(added, Event::Added { .. }));
+    assert!(matches!(removed, Event::Removed { .. }));
+    assert_eq!(registry.get("inventory").unwrap().events().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -21,7 +21,7 @@ struct Fault {
     said: &'static str,
 }
 
-const FAULTS: [Fault; 12] = [
+const FAULTS: [Fault; 14] = [
     Fault {
         toml: ("# top\n[default]\ntimeout = '1s'\n", 2),
         json: ("{\n\n\"default\": {\"timeout\": \"1s\"}}", 3),
@@ -91,7 +91,17 @@ const FAULTS: [Fault; 12] = [
     Fault {
         toml: ("defaults = 3\n", 1),
         json: ("{\"defaults\": 3}", 1),
-        said: "defaults is not right: invalid type: integer `3`, expected struct Settings",
+        said: "defaults is 3; allowed: tables",
+    },
+    Fault {
+        toml: ("[defaults]\nbulkhead = true\n", 2),
+        json: ("{\"defaults\":\n{\"bulkhead\": true}}", 2),
+        said: "defaults.bulkhead is true; allowed: tables and \"none\"",
+    },
+    Fault {
+        toml: ("[defaults]\ncircuit_breaker = 'none'\n", 2),
+        json: ("{\"defaults\":\n{\"circuit_breaker\": \"none\"}}", 2),
+        said: "defaults.circuit_breaker is \"none\"; allowed: tables",
     },
     Fault {
         toml: ("\n\npipelines = 'none'\n", 3),
@@ -127,8 +137,17 @@ fn what_is_not_the_format_at_all_has_its_line() {
     assert_eq!(toml("[defaults]\n[defaults]\n").line(), Some(2));
     assert_eq!(json("{\"defaults\": {},\n}").line(), Some(2));
     assert_eq!(json("{\"defaults\": {}}\n}").line(), Some(2));
-    assert!(SettingsFile::from_json("").is_err());
+    let nothing = json("");
+    assert_eq!((nothing.line(), nothing.column()), (Some(1), Some(1)));
     assert_eq!(SettingsFile::from_toml(""), Ok(SettingsFile::default()));
+}
+
+#[test]
+fn a_byte_order_mark_is_passed_over_in_both_formats() {
+    let of_toml = SettingsFile::from_toml("\u{feff}defaults.timeout = '1s'");
+    let of_json = SettingsFile::from_json("\u{feff}{\"defaults\": {\"timeout\": \"1s\"}}");
+    assert!(of_toml.is_ok());
+    assert_eq!(of_toml, of_json);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use portcullis::{
     pipeline::Pipeline,
     registry::Registry,
     rejection::BoxError,
-    settings_file::{FileEvent, FileSource},
+    settings_file::{FileEvent, FileSource, SettingsFile},
 };
 use tokio::time::sleep;
 use tower::{Layer, ServiceExt, service_fn, util::BoxCloneSyncService};
@@ -146,6 +146,7 @@ async fn a_broken_file_changes_nothing_and_is_reported_once() {
     let (source, log) = followed(&path, &registry);
     an_interval().await;
     assert_eq!(log.take(), ["Applied"]);
+    let good = SettingsFile::read(&path).unwrap();
 
     let broken = [
         (
@@ -165,6 +166,7 @@ async fn a_broken_file_changes_nothing_and_is_reported_once() {
         fs::write(&path, text).unwrap();
         sleep(10 * INTERVAL).await;
         assert_eq!(limit(&registry), 3, "{text}");
+        assert_eq!(source.file().as_deref(), Some(&good));
         let status = source.status();
         assert_eq!((status.applied, status.failed), (1, failures));
         let error = status.error.unwrap();
@@ -173,10 +175,12 @@ async fn a_broken_file_changes_nothing_and_is_reported_once() {
         assert_eq!(log.take().len(), 1, "{text}");
     }
 
-    fs::write(&path, limited(3)).unwrap();
+    fs::write(&path, limited(4)).unwrap();
     an_interval().await;
     assert_eq!(log.take(), ["Applied"]);
     assert_eq!(source.status().error, None);
+    let mended = SettingsFile::read(&path).unwrap();
+    assert_eq!(source.file().as_deref(), Some(&mended));
 }
 
 #[tokio::test(start_paused = true)]
@@ -419,6 +423,9 @@ async fn a_pipeline_that_comes_later_has_what_the_last_good_file_says() {
     an_interval().await;
     let late = registry.register(Pipeline::builder("later")).unwrap();
     assert_eq!(late.bulkhead().limit(), 3);
+    assert_eq!(source.status().unmatched, [""; 0]);
+    registry.remove("later");
+    assert_eq!(source.status().unmatched, ["late*"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,134 @@
+//! What happened lately to one stack.
+
+use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
+
+use super::{Event, Interest, Observer};
+use crate::{
+    clock::{Clock, Tick},
+    settings::{self, SettingsError},
+    sync::Mutex,
+};
+
+/// The last [changes](Interest::Changes) of one stack, to be read as values.
+///
+/// An observer, for one stack since it keeps no names; [pipelines](crate::pipeline::Control::events) have one
+/// already. Clones are the same history. It never sees a call, and takes memory as events come.
+///
+/// ```
+/// use portcullis::{circuit_breaker::{CircuitBreaker, Settings}, clock::Clock};
+/// use portcullis::event::{Event, History, Scope, State};
+///
+/// let history = History::new(10, Clock::new())?;
+/// let scope = Scope::named("inventory").observed_by(history.clone());
+/// CircuitBreaker::scoped(Settings::default(), scope)?.trip();
+///
+/// let entries = history.entries();
+/// assert_eq!(entries.len(), 1);
+/// assert!(matches!(entries[0].event, Event::Transition { to: State::Open, .. }));
+/// # Ok::<_, portcullis::settings::SettingsError>(())
+/// ```
+#[derive(Clone)]
+pub struct History {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    clock: Clock,
+    capacity: usize,
+    /// Locked for a few instructions, by rare events and by readers.
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// How many events there were.
+    told: u64,
+    /// The last of them, oldest first.
+    events: VecDeque<(Tick, Event)>,
+}
+
+/// An event in a [`History`]. Serialized, the age is in seconds, and the fields of the event, whose `kind` is its
+/// name in snake case, stand beside it.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Entry {
+    /// Which event it is, from 1 on: what is missing at the beginning was let go.
+    pub sequence: u64,
+    /// When it was told.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub at: Tick,
+    /// How long that was ago when the history was read.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::seconds::serialize"))]
+    pub age: Duration,
+    /// What happened.
+    #[cfg_attr(feature = "serde", serde(flatten))]
+    pub event: Event,
+}
+
+impl History {
+    /// How many events a pipeline keeps if nothing else is said: a day of a circuit that opens twice an hour, in
+    /// 4 KiB at most.
+    pub(crate) const USUAL: u32 = 64;
+
+    /// Creates a history of up to `capacity` events, from 1 to 10,000, that are timed by a clock.
+    ///
+    /// # Errors
+    ///
+    /// Another capacity, by the name `history`.
+    pub fn new(capacity: u32, clock: Clock) -> Result<Self, SettingsError> {
+        settings::within("history", capacity, 1..=10_000)?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                clock,
+                capacity: capacity as usize,
+                kept: Mutex::default(),
+            }),
+        })
+    }
+
+    /// Returns the events, oldest first. Reading takes nothing away.
+    #[must_use]
+    pub fn entries(&self) -> Vec<Entry> {
+        let now = self.shared.clock.now();
+        let kept = self.shared.kept.lock();
+        let let_go = kept.told - kept.events.len() as u64;
+        let numbered = (let_go + 1..).zip(&kept.events);
+        numbered
+            .map(|(sequence, &(at, event))| Entry {
+                sequence,
+                at,
+                age: now.since(at),
+                event,
+            })
+            .collect()
+    }
+}
+
+impl Observer for History {
+    fn observe(&self, _: Option<&str>, event: &Event) {
+        if event.interests() > self.interest() {
+            return;
+        }
+        // A clock may be the code of others, and is read before the lock.
+        let at = self.shared.clock.now();
+        let mut kept = self.shared.kept.lock();
+        if kept.events.len() == self.shared.capacity {
+            kept.events.pop_front();
+        }
+        kept.events.push_back((at, *event));
+        kept.told += 1;
+    }
+
+    fn interest(&self) -> Interest {
+        Interest::Changes
+    }
+}
+
+impl fmt::Debug for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("History")
+            .field("capacity", &self.shared.capacity)
+            .finish_non_exhaustive()
+    }
+}

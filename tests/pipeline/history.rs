@@ -1,0 +1,148 @@
+//! What a pipeline remembers of what happened to it.
+
+use std::sync::OnceLock;
+
+use portcullis::event::{Cause, Entry, Event, Mode, State};
+use tower::Layer;
+
+use super::*;
+
+/// Returns number, age and event of each entry.
+fn told(control: &Control) -> Vec<String> {
+    let line = |entry: &Entry| {
+        let what = match entry.event {
+            Event::Transition {
+                from, to, cause, ..
+            } => format!("{from} to {to}: {cause}"),
+            Event::Mode { from, to, .. } => format!("{from} to {to}"),
+            Event::Limit { from, to, .. } => format!("{from} to {to}"),
+            Event::Settings { changed, .. } => format!("{changed} changed"),
+            other => panic!("unexpected {other:?}"),
+        };
+        format!("{} {:?} {what}", entry.sequence, entry.age)
+    };
+    control.events().iter().map(line).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn transitions_are_kept_with_the_counts_that_led_to_them() {
+    let pipeline = builder().build().unwrap();
+    let service = pipeline.layer().layer(Backend::default());
+    assert!(pipeline.control().events().is_empty());
+
+    for _ in 0..10 {
+        let _ = ask(&service, Ask::Succeed).await;
+    }
+    for _ in 0..10 {
+        let _ = ask(&service, Ask::Fail).await;
+    }
+    let opened = pipeline.control().events();
+    assert!(matches!(
+        opened[0].event,
+        Event::Transition {
+            to: State::Open,
+            cause: Cause::FailureRate { failures: 10, calls: 20, .. },
+            open_for: Some(open_for),
+            ..
+        } if open_for >= Duration::from_secs(5)
+    ));
+    tokio::time::advance(ms(6_000)).await;
+    ask(&service, Ask::Succeed).await.unwrap();
+    tokio::time::advance(ms(1_000)).await;
+    let expected = [
+        "1 7s closed to open: 10 of 20 calls failed",
+        "2 1s open to half_open: open time is over",
+        "3 1s half_open to closed: enough probes succeeded",
+    ];
+    assert_eq!(told(pipeline.control()), expected);
+    let closed = pipeline.control().events();
+    assert_eq!(closed[0].at, opened[0].at);
+    assert_eq!(closed[1].at.since(closed[0].at), ms(6_000));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_operators_and_settings_change_is_kept_and_calls_are_not() {
+    let pipeline = builder().bulkhead(limit(1)).build().unwrap();
+    let service = pipeline.layer().layer(Backend::default());
+    let running = begin(&service, Ask::Hang);
+    assert_eq!(
+        reason(ask(&service, Ask::Succeed).await),
+        Reason::BulkheadFull
+    );
+    drop(running);
+
+    let control = pipeline.control();
+    control.circuit_breaker().set_mode(Mode::DryRun);
+    control.circuit_breaker().trip();
+    ask(&service, Ask::Succeed).await.unwrap();
+    let settings = control.settings().timeout(ms(5)).bulkhead(limit(7));
+    control.apply(&settings).unwrap();
+    let expected = [
+        "1 0ns automatic to dry_run",
+        "2 0ns closed to open: by hand",
+        "3 0ns 1 to 7",
+        "4 0ns 2 changed",
+    ];
+    assert_eq!(told(control), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_is_kept_than_was_asked_for() {
+    let pipeline = builder().history(2).build().unwrap();
+    for limit in 1..=5 {
+        pipeline.bulkhead().set_limit(limit);
+    }
+    assert_eq!(told(pipeline.control()), ["4 0ns 3 to 4", "5 0ns 4 to 5"]);
+    let usual = builder().build().unwrap();
+    for limit in 1..=65 {
+        usual.bulkhead().set_limit(limit);
+    }
+    assert_eq!(usual.control().events().len(), 64);
+    for wrong in [0, 10_001] {
+        let error = builder().history(wrong).build().unwrap_err();
+        let expected = format!("history is {wrong}; allowed: from 1 to 10000");
+        assert_eq!(error.to_string(), expected);
+    }
+    assert!(builder().history(10_000).build().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observer_finds_there_what_it_is_told() {
+    let control: Arc<OnceLock<Control>> = Arc::default();
+    let found = Arc::new(AtomicU32::new(0));
+    let pipeline = builder()
+        .observed_by({
+            let (control, found) = (Arc::clone(&control), Arc::clone(&found));
+            move |_: Option<&str>, _: &Event| {
+                let events = control.get().map_or(0, |control| control.events().len());
+                found.store(u32::try_from(events).unwrap(), Ordering::Relaxed);
+            }
+        })
+        .build()
+        .unwrap();
+    control.set(pipeline.control().clone()).unwrap();
+    pipeline.circuit_breaker().trip();
+    assert_eq!(found.load(Ordering::Relaxed), 1);
+}
+
+#[cfg(feature = "serde")]
+#[tokio::test(start_paused = true)]
+async fn entries_are_flat_in_json() {
+    let settings = breaker().consecutive_failures(2).open_jitter(0.0);
+    let pipeline = builder().circuit_breaker(settings).build().unwrap();
+    let service = pipeline.layer().layer(Backend::default());
+    for _ in 0..2 {
+        let _ = ask(&service, Ask::Fail).await;
+    }
+    pipeline.bulkhead().set_limit(7);
+    tokio::time::advance(ms(1_500)).await;
+    let expected = serde_json::json!([
+        {
+            "sequence": 1, "age": 1.5, "kind": "transition", "from": "closed", "to": "open",
+            "cause": {"reason": "consecutive_failures", "failures": 2}, "open_for": 5.0,
+        },
+        {"sequence": 2, "age": 1.5, "kind": "limit", "from": 100, "to": 7},
+    ]);
+    let events = serde_json::to_value(pipeline.control().events()).unwrap();
+    assert_eq!(events, expected);
+}
