@@ -150,7 +150,7 @@ pub(crate) fn tokio_now() -> tokio::time::Instant {
     tokio::time::Instant::now()
 }
 
-/// Reads the calendar: the time since 1970, or none before it. It may step, so it is for display alone.
+/// Reads the calendar: the time since 1970, or zero before it. It may step, so it is for display alone.
 #[cfg_attr(
     not(feature = "hystrix-stream"),
     expect(dead_code, reason = "who writes dates is a feature")
