@@ -150,6 +150,18 @@ pub(crate) fn tokio_now() -> tokio::time::Instant {
     tokio::time::Instant::now()
 }
 
+/// Reads the calendar: the time since 1970, or zero before it. It may step, so it is for display alone.
+#[cfg_attr(
+    not(feature = "hystrix-stream"),
+    expect(dead_code, reason = "who writes dates is a feature")
+)]
+pub(crate) fn since_epoch() -> Duration {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    let now = std::time::SystemTime::now();
+    now.duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
 /// The origin of tokio's time for all clocks of the process, or their ticks would not compare.
 ///
 /// It lies a day back because a runtime may have been paused before the first clock was read, and

@@ -68,6 +68,8 @@ pub mod settings_file;
 
 #[cfg(feature = "axum")]
 pub mod axum;
+#[cfg(feature = "hystrix-stream")]
+pub mod hystrix_stream;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 #[cfg(feature = "reqwest")]

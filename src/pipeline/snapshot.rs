@@ -71,12 +71,24 @@ pub struct Latencies {
     /// The mean.
     #[cfg_attr(feature = "serde", serde(serialize_with = "crate::seconds::serialize"))]
     pub mean: Duration,
+    /// The fastest call.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::seconds::serialize"))]
+    pub min: Duration,
+    /// What 25 % of the calls did not exceed.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::seconds::serialize"))]
+    pub p25: Duration,
     /// The median.
     #[cfg_attr(feature = "serde", serde(serialize_with = "crate::seconds::serialize"))]
     pub p50: Duration,
+    /// What 75 % of the calls did not exceed.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::seconds::serialize"))]
+    pub p75: Duration,
     /// What 90 % of the calls did not exceed.
     #[cfg_attr(feature = "serde", serde(serialize_with = "crate::seconds::serialize"))]
     pub p90: Duration,
+    /// What 95 % of the calls did not exceed.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::seconds::serialize"))]
+    pub p95: Duration,
     /// What 99 % of the calls did not exceed.
     #[cfg_attr(feature = "serde", serde(serialize_with = "crate::seconds::serialize"))]
     pub p99: Duration,
@@ -94,8 +106,12 @@ impl From<&Quantiles> for Latencies {
         Self {
             count: quantiles.count(),
             mean: quantiles.mean().unwrap_or_default(),
+            min: percentile(0.0),
+            p25: percentile(25.0),
             p50: percentile(50.0),
+            p75: percentile(75.0),
             p90: percentile(90.0),
+            p95: percentile(95.0),
             p99: percentile(99.0),
             p99_5: percentile(99.5),
             max: percentile(100.0),

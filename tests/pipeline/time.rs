@@ -59,8 +59,12 @@ async fn without_a_queue_both_latencies_are_the_same() {
     let snapshot = pipeline.snapshot();
     assert_eq!(snapshot.latency, snapshot.total_latency);
     assert_eq!(snapshot.latency.count, 100);
+    assert_near(snapshot.latency.min, ms(1));
+    assert_near(snapshot.latency.p25, ms(25));
     assert_near(snapshot.latency.p50, ms(50));
+    assert_near(snapshot.latency.p75, ms(75));
     assert_near(snapshot.latency.p90, ms(90));
+    assert_near(snapshot.latency.p95, ms(95));
     assert_near(snapshot.latency.p99, ms(99));
     assert_near(snapshot.latency.p99_5, ms(100));
     assert_near(snapshot.latency.max, ms(100));
