@@ -9,7 +9,9 @@
 //! * [`timeout`]: ends calls that take too long.
 //! * [`fallback`]: answers in place of a failure.
 //!
-//! A [`registry`] names pipelines, makes them by key, and gives them new settings while calls run.
+//! A [`registry`] names pipelines, makes them by key, and gives them new settings while calls run; [`health`] says
+//! whether a service is ready, and drains it. Behind features of these names are `http`, `reqwest` and `axum` for
+//! their services, `metrics`, `tracing` and `hystrix_stream` to see what happens, and, with `file`, `settings_file`.
 //!
 //! They are made of a [`gate`], which asks a [`Policy`](gate::Policy), calls, classifies the
 //! [`outcome`] and settles; a policy of yours is made the same way. What they say no with is a
