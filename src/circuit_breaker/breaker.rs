@@ -120,9 +120,12 @@ impl CircuitBreaker {
         cursor: impl FnOnce(&Counts) -> Cursor,
     ) {
         let circuit = &*self.circuit;
-        let is_settled = circuit.record.timed_alone().is_some_and(|counts| {
+        let is_settled = circuit.record.is_timed_alone() && {
+            // Read before the counters are: then they need not be put aside for it.
+            completion.now().tick();
+            let counts = circuit.record.counts();
             circuit.settle_plainly(counts, cursor(counts), &permit, completion)
-        });
+        };
         if !is_settled {
             completion.lend(|completion| circuit.settle(&permit, completion));
         }

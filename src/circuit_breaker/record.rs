@@ -156,10 +156,15 @@ impl Record {
         }
     }
 
-    /// Returns the counters, if they alone are judged.
+    /// Returns whether nothing but the counters is judged.
     #[inline(always)]
-    pub(super) fn timed_alone(&self) -> Option<&Counts> {
-        matches!(self.judged, Judged::Time).then_some(&self.counts)
+    pub(super) const fn is_timed_alone(&self) -> bool {
+        matches!(self.judged, Judged::Time)
+    }
+
+    #[inline(always)]
+    pub(super) fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     /// Returns the window of calls, if there is no other.
