@@ -122,7 +122,7 @@ impl CircuitBreaker {
         let circuit = &*self.circuit;
         let is_settled = circuit.record.is_timed_alone() && {
             // Read before the counters are: then they need not be put aside for it.
-            completion.now().tick();
+            let _ = completion.now().tick();
             let counts = circuit.record.counts();
             circuit.settle_plainly(counts, cursor(counts), &permit, completion)
         };
