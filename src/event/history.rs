@@ -67,8 +67,8 @@ pub struct Entry {
 }
 
 impl History {
-    /// How many events a pipeline keeps if nothing else is said: a day of a circuit that opens twice an hour, in
-    /// 4 KiB at most.
+    /// How many events a pipeline keeps if nothing else is said: ten hours of a circuit that opens twice an hour, which
+    /// is three events each time, in 4 KiB at most.
     pub(crate) const USUAL: u32 = 64;
 
     /// Creates a history of up to `capacity` events, from 1 to 10,000, that are timed by a clock.
