@@ -2,7 +2,8 @@
 //!
 //! A [`HystrixStream`] is a service that answers `GET` with server-sent events: every half second one message for
 //! each pipeline of a [`Registry`](crate::registry::Registry), those for keys included, from the first moment on,
-//! called or not. Netflix's dashboard shows it unchanged. Names of dependencies are in it: let only operators reach it.
+//! called or not. It has every field that Netflix's dashboard reads. Names of dependencies are in it: let only
+//! operators reach it.
 //!
 //! # Examples
 //!
@@ -79,7 +80,8 @@
 //! nobody on the way takes the connection for dead.
 //!
 //! Netflix's dashboard without its Java server is a folder of files; its page asks `../proxy.stream`, which is
-//! this route under another name. Mount it there too, and open `monitor/monitor.html?stream=local`.
+//! this route under another name. Mount it there too, and open `monitor/monitor.html?stream=local`. (That is from
+//! the page's own files; no test opens it.)
 //!
 //! # What is told
 //!

@@ -78,12 +78,8 @@ async fn a_client_with_too_many_calls_is_told_so_and_others_are_served() {
     // By its path, for the test: by its token or its address elsewhere.
     let clients = clients.layer(|request: &Request| Cow::Borrowed(request.uri().path()));
     let (work, mut begins) = Work::new();
-    let handler = {
-        let work = work.clone();
-        move || work.run()
-    };
     let router = Router::new()
-        .route("/{client}", route(handler))
+        .route("/{client}", work.route())
         .layer(clients);
     let url = serve(router).await;
 

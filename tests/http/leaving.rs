@@ -1,6 +1,6 @@
 //! Callers who leave: their calls end, give back what they held, and count as cancelled.
 
-use axum::{Router, routing::get as route};
+use axum::Router;
 use portcullis::{
     axum::respond,
     bulkhead::{self, Bulkhead},
@@ -19,12 +19,8 @@ async fn a_client_that_disconnects_gives_its_permit_back() {
     let settings = bulkhead::Settings::default().limit(1);
     let bulkhead = Bulkhead::scoped(settings, scope).unwrap();
     let (work, mut begins) = Work::new();
-    let handler = {
-        let work = work.clone();
-        move || work.run()
-    };
     let router = Router::new()
-        .route("/", route(handler))
+        .route("/", work.route())
         .layer(bulkhead.layer().reject_with(respond));
     let url = serve(router).await;
 
@@ -51,12 +47,8 @@ async fn the_first_of_two_leaves(client: reqwest::Client) {
         .build()
         .unwrap();
     let (work, mut begins) = Work::new();
-    let handler = {
-        let work = work.clone();
-        move || work.run()
-    };
     let router = Router::new()
-        .route("/", route(handler))
+        .route("/", work.route())
         .layer(pipeline.layer());
     let url = serve(router).await;
 

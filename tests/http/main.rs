@@ -12,7 +12,11 @@ mod whole;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use axum::{Router, http::StatusCode};
+use axum::{
+    Router,
+    http::StatusCode,
+    routing::{MethodRouter, get as route},
+};
 use portcullis::{
     event::{Event, Observer},
     outcome::Outcome,
@@ -105,6 +109,12 @@ impl Work {
         let (begun, begins) = mpsc::unbounded_channel();
         let permits = Arc::new(Semaphore::new(0));
         (Self { begun, permits }, begins)
+    }
+
+    /// A route that does it.
+    fn route(&self) -> MethodRouter {
+        let work = self.clone();
+        route(move || work.run())
     }
 
     async fn run(self) -> &'static str {

@@ -61,13 +61,9 @@ fn two_permits() -> Bulkhead {
 async fn connections_share_a_bulkhead_around_a_router() {
     let bulkhead = two_permits();
     let (work, mut begins) = Work::new();
-    let handler = || {
-        let work = work.clone();
-        move || work.run()
-    };
     let router = Router::new()
-        .route("/one", route(handler()))
-        .route("/other", route(handler()))
+        .route("/one", work.route())
+        .route("/other", work.route())
         .layer(bulkhead.layer().reject_with(respond));
     let url = serve(router).await;
 
@@ -81,13 +77,9 @@ async fn connections_share_a_bulkhead_around_a_router() {
 async fn routes_share_a_bulkhead_around_a_router() {
     let bulkhead = two_permits();
     let (work, mut begins) = Work::new();
-    let handler = || {
-        let work = work.clone();
-        move || work.run()
-    };
     let router = Router::new()
-        .route("/one", route(handler()))
-        .route("/other", route(handler()))
+        .route("/one", work.route())
+        .route("/other", work.route())
         .route_layer(bulkhead.layer().reject_with(respond));
     let url = serve(router).await;
 
@@ -108,12 +100,8 @@ async fn routes_share_a_bulkhead_around_a_router() {
 async fn connections_share_a_bulkhead_around_a_method() {
     let bulkhead = two_permits();
     let (work, mut begins) = Work::new();
-    let handler = {
-        let work = work.clone();
-        move || work.run()
-    };
     let layer = bulkhead.layer().reject_with(respond);
-    let router = Router::new().route("/", route(handler).layer(layer));
+    let router = Router::new().route("/", work.route().layer(layer));
     let url = serve(router).await;
 
     eight_connections_share_two_permits(&bulkhead, &work, &mut begins, &url).await;
@@ -194,12 +182,8 @@ async fn connections_share_a_pipeline() {
         .build()
         .unwrap();
     let (work, mut begins) = Work::new();
-    let handler = {
-        let work = work.clone();
-        move || work.run()
-    };
     let router = Router::new()
-        .route("/", route(handler))
+        .route("/", work.route())
         .layer(pipeline.layer());
     let url = serve(router).await;
 
@@ -245,12 +229,8 @@ async fn late_handlers_are_answered_for() {
 async fn a_full_server_sheds_load_and_says_that_it_is_alive() {
     let bulkhead = two_permits();
     let (work, mut begins) = Work::new();
-    let handler = {
-        let work = work.clone();
-        move || work.run()
-    };
     let router = Router::new()
-        .route("/", route(handler))
+        .route("/", work.route())
         .layer(bulkhead.layer().reject_with(respond))
         .route_service("/health", liveness());
     let url = serve(router).await;
