@@ -70,6 +70,8 @@ pub mod settings_file;
 
 #[cfg(feature = "axum")]
 pub mod axum;
+#[cfg(feature = "dashboard")]
+pub mod dashboard;
 #[cfg(feature = "hystrix-stream")]
 pub mod hystrix_stream;
 #[cfg(feature = "metrics")]
