@@ -95,11 +95,11 @@ impl History {
         let let_go = kept.told - kept.events.len() as u64;
         let numbered = (let_go + 1..).zip(&kept.events);
         numbered
-            .map(|(sequence, &(at, event))| Entry {
+            .map(|(sequence, (at, event))| Entry {
                 sequence,
-                at,
-                age: now.since(at),
-                event,
+                at: *at,
+                age: now.since(*at),
+                event: event.clone(),
             })
             .collect()
     }
@@ -110,13 +110,14 @@ impl Observer for History {
         if event.interests() > self.interest() {
             return;
         }
-        // A clock may be the code of others, and is read before the lock.
+        // A clock may be the code of others, and is read before the lock; an order is copied before it.
         let at = self.shared.clock.now();
+        let event = event.clone();
         let mut kept = self.shared.kept.lock();
         if kept.events.len() == self.shared.capacity {
             kept.events.pop_front();
         }
-        kept.events.push_back((at, *event));
+        kept.events.push_back((at, event));
         kept.told += 1;
     }
 

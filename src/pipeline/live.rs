@@ -73,17 +73,25 @@ impl Control {
     }
 
     /// Sets the mode that somebody orders who stands above the settings, or gives the circuit back to them
-    /// if nobody does any more.
+    /// if nobody does any more. What was set by hand where nobody ordered anything stays.
     pub(crate) fn obey(&self, ordered: Option<Mode>) {
+        self.steer(ordered, |before| before.is_some() || ordered.is_some());
+    }
+
+    /// As [`obey`](Self::obey), but nothing that was set by hand stays.
+    pub(crate) fn obey_alone(&self, ordered: Option<Mode>) {
+        self.steer(ordered, |_| true);
+    }
+
+    fn steer(&self, ordered: Option<Mode>, is_concerned: impl FnOnce(Option<Mode>) -> bool) {
         let Parts {
             steering, policies, ..
         } = &*self.parts;
         let mut steering = steering.lock();
         let before = mem::replace(&mut steering.ordered, ordered);
-        let is_concerned = before.is_some() || ordered.is_some();
         let mode = ordered.unwrap_or(steering.settings.circuit_breaker.mode);
         let breaker = &policies.0;
-        let from = is_concerned.then(|| breaker.exchange_mode(mode));
+        let from = is_concerned(before).then(|| breaker.exchange_mode(mode));
         drop(steering);
         if let Some(from) = from {
             breaker.mode_changed(from, mode);

@@ -109,6 +109,8 @@ mod handle;
 mod index;
 mod keyed;
 mod keyed_layer;
+mod layers;
+mod orders;
 mod origin;
 mod pattern;
 mod source;
@@ -117,6 +119,7 @@ pub use self::{
     handle::Registry,
     keyed::Keyed,
     keyed_layer::{KeyedLayer, KeyedService},
+    orders::{Order, OrderError},
     origin::Origin,
     pattern::Pattern,
     source::{ApplyError, ApplyReport, RegisterError, SettingsSource},

@@ -1,6 +1,6 @@
 //! Where settings come from, and what becomes of them.
 
-use std::{error::Error, fmt};
+use std::{any::Any, error::Error, fmt, sync::Arc};
 
 use super::Origin;
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 ///
 /// It is asked about each pipeline that is there when it is [applied](super::Registry::apply), and about each
 /// that comes later. Closures over the name and the code's settings are sources.
-pub trait SettingsSource: Send + Sync {
+pub trait SettingsSource: Any + Send + Sync {
     /// Returns the settings of the pipeline called `name`, which are `code` by what the code says.
     ///
     /// # Errors
@@ -32,11 +32,23 @@ pub trait SettingsSource: Send + Sync {
         let _ = (name, field);
         None
     }
+
+    /// Returns what says all that `earlier` says, and over it what this source says, if there can be such a source.
+    /// An [order](super::Order::Settings) that follows another is laid over it so.
+    ///
+    /// Default: none; this source alone takes the place of the earlier one.
+    fn over(&self, earlier: &Arc<dyn SettingsSource>) -> Option<Arc<dyn SettingsSource>> {
+        let _ = earlier;
+        None
+    }
 }
 
 impl<F> SettingsSource for F
 where
-    F: Fn(&str, &pipeline::Settings) -> Result<pipeline::Settings, SettingsError> + Send + Sync,
+    F: Fn(&str, &pipeline::Settings) -> Result<pipeline::Settings, SettingsError>
+        + Send
+        + Sync
+        + 'static,
 {
     fn settings(
         &self,

@@ -5,13 +5,12 @@ use std::{
     path::Path,
 };
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
     EffectiveSetting, FileError, Origin,
     effective::Layered,
-    overlay::{Says, merge, says},
+    overlay::{Says, complete, merge, says},
     parse,
     place::written,
 };
@@ -213,21 +212,6 @@ impl SettingsSource for SettingsFile {
             Says::Nothing => None,
         })
     }
-}
-
-/// Reads what the layers have come to. Each value was checked by itself, so that all that can be wrong is a
-/// table that only some of its keys were given for, and has no defaults for the others.
-fn complete(merged: &Value) -> Result<Settings, SettingsError> {
-    Settings::deserialize(merged).map_err(|error| {
-        let slow_calls = merged.pointer("/circuit_breaker/slow_calls");
-        let given = slow_calls.map(ToString::to_string).unwrap_or_default();
-        let field = "circuit_breaker.slow_calls";
-        SettingsError::new(
-            field,
-            format_args!("{given}"),
-            format!("both of its keys ({error})"),
-        )
-    })
 }
 
 fn says_something(part: &Value) -> bool {

@@ -136,6 +136,7 @@ pub mod hystrix;
 mod overlay;
 mod parse;
 mod place;
+mod single;
 mod source;
 
 pub use self::{
@@ -143,6 +144,7 @@ pub use self::{
     error::FileError,
     file::SettingsFile,
     overlay::EffectiveSetting,
+    single::Overlay,
     source::{FileEvent, FileSource, FileStatus},
 };
 

@@ -2,10 +2,11 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Origin;
+use crate::{pipeline::Settings, settings::SettingsError};
 
 /// Lays `over` over `under`, field by field. A table over none is that table; the rest of it has its
 /// defaults.
@@ -21,6 +22,21 @@ pub(super) fn merge(under: &mut Value, over: &Value) {
         }
         (under, over) => *under = over.clone(),
     }
+}
+
+/// Reads what the layers have come to. Each value was checked by itself, so that all that can be wrong is a
+/// table that only some of its keys were given for, and has no defaults for the others.
+pub(super) fn complete(merged: &Value) -> Result<Settings, SettingsError> {
+    Settings::deserialize(merged).map_err(|error| {
+        let slow_calls = merged.pointer("/circuit_breaker/slow_calls");
+        let given = slow_calls.map(ToString::to_string).unwrap_or_default();
+        let field = "circuit_breaker.slow_calls";
+        SettingsError::new(
+            field,
+            format_args!("{given}"),
+            format!("both of its keys ({error})"),
+        )
+    })
 }
 
 /// What a layer says about a field.

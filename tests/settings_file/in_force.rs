@@ -7,9 +7,9 @@ use portcullis::{
     circuit_breaker::{self, Window},
     event::Mode,
     pipeline::{Pipeline, Settings},
-    registry::Registry,
+    registry::{Order, Registry, SettingsSource},
     settings::SettingsError,
-    settings_file::{SettingsFile, effective},
+    settings_file::{Overlay, SettingsFile, effective},
 };
 
 const fn ms(millis: u64) -> Duration {
@@ -193,4 +193,91 @@ async fn a_source_that_is_refused_is_not_in_force() {
         fields(&registry, "set:*overflow*", "timeout"),
         ["timeout = \"2ms\"  # source"]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_operator_ordered_is_the_operators_field_by_field() {
+    let registry = applied("defaults = { timeout = '250ms', bulkhead.limit = 20 }");
+    registry.register(Pipeline::builder("inventory")).unwrap();
+    let order = |json: &str| {
+        let overlay = Overlay::from_json(json).unwrap();
+        let order = Order::settings(overlay);
+        registry.order("inventory", &order, "alice").unwrap()
+    };
+    let said = |prefix| fields(&registry, "inventory", prefix);
+    // The same as the file says, but said.
+    order(r#"{"bulkhead": {"limit": 20}, "queue": {"length": 3}}"#);
+    assert_eq!(said("bulkhead"), ["bulkhead.limit = 20  # operator"]);
+    assert_eq!(said("timeout"), ["timeout = \"250ms\"  # defaults"]);
+    assert_eq!(
+        said("queue"),
+        [
+            "queue.length = 3  # operator",
+            "queue.longest_wait = \"1s\"  # library default",
+            "queue.order = \"fifo\"  # library default",
+        ]
+    );
+    let applied = order(r#"{"timeout": "9ms", "queue": {"longest_wait": "9ms"}}"#);
+    assert_eq!(applied.changed(), ["timeout", "queue.longest_wait"]);
+    assert_eq!(said("bulkhead"), ["bulkhead.limit = 20  # operator"]);
+    assert_eq!(said("timeout"), ["timeout = \"9ms\"  # operator"]);
+    assert_eq!(said("queue.length"), ["queue.length = 3  # operator"]);
+    assert_eq!(
+        said("queue.longest_wait"),
+        ["queue.longest_wait = \"9ms\"  # operator"]
+    );
+    order(r#"{"queue": "none"}"#);
+    assert_eq!(said("queue"), ["queue = \"none\"  # operator"]);
+
+    let release = Order::ReleaseSettings;
+    registry.order("inventory", &release, "bob").unwrap();
+    assert_eq!(said("timeout"), ["timeout = \"250ms\"  # defaults"]);
+    assert_eq!(said("bulkhead"), ["bulkhead.limit = 20  # defaults"]);
+    assert_eq!(said("queue"), ["queue = \"none\"  # library default"]);
+}
+
+/// As two orders of code are, of which the later one takes the place of the earlier one.
+#[tokio::test(start_paused = true)]
+async fn an_overlay_goes_over_what_is_no_overlay_too() {
+    let registry = Registry::new();
+    registry.register(Pipeline::builder("inventory")).unwrap();
+    let code = |_: &str, below: &Settings| {
+        let bulkhead = portcullis::bulkhead::Settings::default().limit(20);
+        Ok::<_, SettingsError>(below.clone().timeout(ms(7)).bulkhead(bulkhead))
+    };
+    let said = |prefix| fields(&registry, "inventory", prefix);
+    let order = |order| registry.order("inventory", &order, "alice").unwrap();
+    order(Order::settings(code));
+    for limit in [30, 40] {
+        let json = format!(r#"{{"bulkhead": {{"limit": {limit}}}}}"#);
+        order(Order::settings(Overlay::from_json(&json).unwrap()));
+    }
+    assert_eq!(said("timeout"), ["timeout = \"7ms\"  # operator"]);
+    assert_eq!(said("bulkhead"), ["bulkhead.limit = 40  # operator"]);
+    order(Order::settings(code));
+    assert_eq!(said("bulkhead"), ["bulkhead.limit = 20  # operator"]);
+}
+
+#[test]
+fn an_overlay_is_read_as_the_file_is() {
+    let from_toml = |text| Overlay::from_toml(text).unwrap_err().to_string();
+    let from_json = |text| Overlay::from_json(text).unwrap_err().to_string();
+    assert_eq!(
+        from_toml("time_out = '1s'"),
+        "1:1: unknown key `time_out` in settings; did you mean `timeout`?"
+    );
+    let out_of_range = from_json(r#"{"circuit_breaker": {"failure_rate": 2}}"#);
+    assert!(
+        out_of_range
+            .ends_with("settings.circuit_breaker.failure_rate is 2.0; allowed: from 0.000001 to 1"),
+        "{out_of_range}"
+    );
+    let twice = from_json(r#"{"timeout": "1s", "timeout": "2s"}"#);
+    assert!(twice.ends_with("`timeout` is twice in settings"), "{twice}");
+    for text in ["3", "\"none\"", "null", "[]", "{} {}", ""] {
+        assert!(Overlay::from_json(text).is_err(), "{text}");
+    }
+    let read = Overlay::from_toml("timeout = 'none'").unwrap();
+    let settings = read.settings("any", &Settings::default()).unwrap();
+    assert_eq!(settings, Settings::default().timeout(None));
 }
