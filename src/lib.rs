@@ -63,6 +63,8 @@ pub mod registry;
 
 pub mod health;
 
+#[cfg(any(feature = "hystrix-stream", feature = "dashboard"))]
+mod event_stream;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "file")]
