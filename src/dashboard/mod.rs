@@ -17,8 +17,12 @@
 //! # }
 //! ```
 
+mod details;
 mod page;
+mod past;
 mod routes;
+mod sampler;
 mod settings;
+mod state;
 
 pub use self::{routes::Dashboard, settings::Settings};
