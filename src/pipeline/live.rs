@@ -7,7 +7,7 @@ use super::{
     control::{Parts, Steering},
 };
 use crate::{
-    bulkhead::QueueSettings,
+    bulkhead::{self, QueueSettings},
     circuit_breaker,
     event::{Mode, tell_settings},
     settings::{Applied, SettingsError},
@@ -44,6 +44,32 @@ impl Control {
     #[must_use]
     pub fn settings(&self) -> Settings {
         self.parts.steering.lock().settings.clone()
+    }
+
+    /// Returns the settings in force: those that were [applied](Self::settings), and in their place what was set by
+    /// hand on circuit breaker and bulkhead, a mode, a limit or a queue.
+    #[must_use]
+    pub fn settings_in_force(&self) -> Settings {
+        let (breaker, bulkhead) = &self.parts.policies;
+        let steering = self.parts.steering.lock();
+        let mut settings = steering.settings.clone();
+        settings.circuit_breaker.mode = breaker.mode();
+        let limit = bulkhead.limit();
+        if limit != settings.bulkhead_or_unlimited().limit {
+            settings.bulkhead = Some(bulkhead::Settings::default().limit(limit));
+        }
+        let queue = bulkhead.queue();
+        if queue != settings.queue_after(queue) {
+            settings.queue = Some(queue);
+        }
+        settings
+    }
+
+    /// Returns the mode that stands above that of the settings, if a registry has
+    /// [set](crate::registry::Registry::set_mode) one.
+    #[must_use]
+    pub fn ordered_mode(&self) -> Option<Mode> {
+        self.parts.steering.lock().ordered
     }
 
     /// Sets the mode that somebody orders who stands above the settings, or gives the circuit back to them

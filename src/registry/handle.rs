@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use parking_lot::Mutex;
 
 use super::{
-    ApplyError, ApplyReport, Pattern, RegisterError, SettingsSource,
+    ApplyError, ApplyReport, Origin, Pattern, RegisterError, SettingsSource,
     index::{Index, Listed, Rules, checked},
 };
 use crate::{
@@ -162,6 +162,14 @@ impl Registry {
         let code = index.find(name).map(|listed| Arc::clone(&listed.code));
         drop(index);
         code.map(|code| (*code).clone())
+    }
+
+    /// Returns what has a say about the settings of a pipeline above its [code](Self::code_settings), from the
+    /// weakest to the strongest, each with the origin of what it changes.
+    #[must_use]
+    pub fn layers(&self, name: &str) -> Option<Vec<(Origin, Arc<dyn SettingsSource>)>> {
+        let index = self.shared.index.lock();
+        index.find(name).map(|_| index.rules_for(name).layers())
     }
 
     /// Returns why a pipeline that came after the source does not have the settings that the source gave it;

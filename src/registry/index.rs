@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, mem, sync::Arc};
 
-use super::{Pattern, SettingsSource};
+use super::{Origin, Pattern, SettingsSource};
 use crate::{
     event::Mode,
     pipeline::{Control, Settings},
@@ -40,6 +40,12 @@ pub(super) struct Rules {
 }
 
 impl Rules {
+    /// Returns the layers of settings above the code, each with the origin of what it changes.
+    pub(super) fn layers(self) -> Vec<(Origin, Arc<dyn SettingsSource>)> {
+        let source = self.source.map(|source| (Origin::Source, source));
+        source.into_iter().collect()
+    }
+
     /// Returns the settings that a pipeline shall have, which are known to be right.
     pub(super) fn settings(&self, name: &str, code: &Settings) -> Result<Settings, SettingsError> {
         match &self.source {

@@ -109,6 +109,7 @@ mod handle;
 mod index;
 mod keyed;
 mod keyed_layer;
+mod origin;
 mod pattern;
 mod source;
 
@@ -116,6 +117,7 @@ pub use self::{
     handle::Registry,
     keyed::Keyed,
     keyed_layer::{KeyedLayer, KeyedService},
+    origin::Origin,
     pattern::Pattern,
     source::{ApplyError, ApplyReport, RegisterError, SettingsSource},
 };

@@ -2,6 +2,7 @@
 
 use std::{error::Error, fmt};
 
+use super::Origin;
 use crate::{
     pipeline,
     settings::{Applied, SettingsError},
@@ -22,6 +23,15 @@ pub trait SettingsSource: Send + Sync {
         name: &str,
         code: &pipeline::Settings,
     ) -> Result<pipeline::Settings, SettingsError>;
+
+    /// Returns who, in this source, says what a field of the pipeline called `name` is, or none if nobody does, or
+    /// it is not known. The field is a path, such as `circuit_breaker.failure_rate`.
+    ///
+    /// Default: none; what the source changes comes from it as a whole then.
+    fn origin(&self, name: &str, field: &str) -> Option<Origin> {
+        let _ = (name, field);
+        None
+    }
 }
 
 impl<F> SettingsSource for F

@@ -49,8 +49,8 @@
 //! the first command of a key decided for all: Netflix/Hystrix#1233, #1252.) A table over none is the table with the
 //! defaults of this crate, whatever was below. What is set by hand on a pipeline, a mode or a limit, stays until the
 //! file's own value changes; see [`Control::apply`](crate::pipeline::Control::apply) also for what else becomes of new
-//! settings. [`SettingsFile::effective`] says for each field who gave it, also of the file that a source
-//! [has in force](FileSource::file).
+//! settings. [`effective`](effective()) says of each field in force who gave it; [`SettingsFile::effective`] does of a
+//! file that may not be in force yet.
 //!
 //! # Examples
 //!
@@ -129,6 +129,7 @@
 //!   [shape of their window](crate::circuit_breaker#new-settings-while-calls-run), which the code gave them.
 //! * A name that no pipeline has is no fault, for it may come; the status lists such names.
 
+mod effective;
 mod error;
 mod file;
 pub mod hystrix;
@@ -138,11 +139,14 @@ mod place;
 mod source;
 
 pub use self::{
+    effective::effective,
     error::FileError,
     file::SettingsFile,
-    overlay::{EffectiveSetting, Origin},
+    overlay::EffectiveSetting,
     source::{FileEvent, FileSource, FileStatus},
 };
+
+pub use crate::registry::Origin;
 
 /// A JSON Schema (draft 2020-12) of the file, for editors and for checks before it is shipped.
 ///

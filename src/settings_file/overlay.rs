@@ -5,6 +5,8 @@ use std::fmt::{self, Display, Formatter};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::Origin;
+
 /// Lays `over` over `under`, field by field. A table over none is that table; the rest of it has its
 /// defaults.
 pub(super) fn merge(under: &mut Value, over: &Value) {
@@ -87,34 +89,5 @@ impl Display for EffectiveSetting {
             origin,
         } = self;
         write!(f, "{path} = {value}  # {origin}")
-    }
-}
-
-/// Who gave a setting its value, from the weakest to the strongest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Origin {
-    /// Nobody but this library.
-    LibraryDefault,
-    /// The code that builds the pipeline.
-    Code,
-    /// The file, under `defaults`.
-    Defaults,
-    /// The file, under a name with `*` that matches the pipeline's.
-    Pattern(String),
-    /// The file, under the pipeline's own name.
-    Name,
-}
-
-impl Display for Origin {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::LibraryDefault => f.write_str("library default"),
-            Self::Code => f.write_str("code"),
-            Self::Defaults => f.write_str("defaults"),
-            Self::Pattern(pattern) => write!(f, "pattern {pattern}"),
-            Self::Name => f.write_str("name"),
-        }
     }
 }
