@@ -9,7 +9,7 @@ use ::axum::{
     routing::get,
 };
 use http::{
-    HeaderName, HeaderValue, Method, Response, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
     header::{
         CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
         X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
@@ -125,7 +125,7 @@ fn text_of(state: &State) -> Vec<u8> {
 async fn stream(method: Method, Extracted(shared): Extracted<Arc<Shared>>) -> Response<Body> {
     shared.sampler.run();
     let mut response = shared.stream.answer(&method).map(Body::new);
-    response.headers_mut().extend(HEADERS);
+    insert(response.headers_mut(), HEADERS);
     response
 }
 
@@ -149,7 +149,7 @@ async fn circuit(
         return json(StatusCode::BAD_REQUEST, &why);
     };
     match shared.registry.get(&name) {
-        Some(control) => json(StatusCode::OK, &Details::of(&control)),
+        Some(control) => json(StatusCode::OK, &Details::of(&shared.registry, &control)),
         None => {
             let why = Refusal::new(format!("there is no pipeline {name:?}"));
             json(StatusCode::NOT_FOUND, &why)
@@ -197,10 +197,16 @@ const PAGE_HEADERS: [(HeaderName, HeaderValue); 4] = [
 fn page_of(page: Page) -> Response<Body> {
     let mut response = Response::new(page.html.into());
     let headers = response.headers_mut();
-    headers.extend(HEADERS);
-    headers.extend(PAGE_HEADERS);
+    insert(headers, HEADERS);
+    insert(headers, PAGE_HEADERS);
     headers.insert(CONTENT_SECURITY_POLICY, page.policy);
     response
+}
+
+fn insert<const N: usize>(headers: &mut HeaderMap, new: [(HeaderName, HeaderValue); N]) {
+    for (name, value) in new {
+        headers.insert(name, value);
+    }
 }
 
 /// Names are whatever users made them; in JSON that is read as JSON they are harmless, with `<` and line separators

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 #[path = "../metrics/text.rs"]
+#[expect(dead_code, reason = "a part of it is used here")]
 mod text;
 
 mod agreement;

@@ -110,6 +110,7 @@ async fn a_gap_of_two_minutes_fills_them() {
     let registry = Registry::new();
     let (_, service) = register(&registry, "inventory");
     let app: Router = Dashboard::new(&registry).router();
+    tokio::task::yield_now().await;
     call(&service, true, 240).await;
     tokio::time::advance(ms(120_000)).await;
     tokio::task::yield_now().await;

@@ -3,6 +3,7 @@
 use portcullis::{
     bulkhead::{self, QueueSettings},
     circuit_breaker,
+    event::Mode,
     fallback::FallbackLayer,
 };
 use serde_json::json;
@@ -79,7 +80,7 @@ async fn a_pipeline_that_was_never_called_has_every_field() {
     assert_eq!(state_of(&app).await, expected);
 }
 
-/// A pipeline with everything, which tripped 1.5 s ago after two successes and two failures of 2 s each.
+/// A pipeline with everything, which tripped 1.5 s ago after two successes and two failures of 2.1 s each.
 async fn tripped(registry: &Registry) -> Control {
     let rules = circuit_breaker::Settings::default()
         .minimum_calls(4)
@@ -93,7 +94,7 @@ async fn tripped(registry: &Registry) -> Control {
         .fallback_layer(FallbackLayer::value(()));
     let pipeline = registry.register(builder).unwrap();
     let work = tower::service_fn(async |succeeds: bool| {
-        tokio::time::sleep(ms(2_000)).await;
+        tokio::time::sleep(ms(2_100)).await;
         match succeeds {
             true => Ok(()),
             false => Err(BoxError::from("down")),
@@ -120,8 +121,8 @@ async fn a_circuit_that_opened_says_why_and_until_when() {
     tokio::task::yield_now().await;
     let state = state_of(&app).await;
     let p = control.snapshot().latency.p50.as_secs_f64();
-    assert!((1.9..2.1).contains(&p));
-    let mut expected = json!({
+    assert!((2.0..2.2).contains(&p));
+    let expected = json!({
         "name": "inventory",
         "state": "open",
         "mode": "automatic",
@@ -149,9 +150,10 @@ async fn a_circuit_that_opened_says_why_and_until_when() {
         "queued": 0,
         "queue": 7,
         "fallback": true,
+        // Of the third second, when all of it happened.
+        "calls": 4,
+        "bad": 3,
     });
-    expected["calls"] = json!(1);
-    expected["bad"] = json!(1);
     assert_eq!(state["interval"], 0.25);
     assert_eq!(circuits(&state)[0], expected);
 }
@@ -216,6 +218,7 @@ async fn details_are_the_snapshot_the_events_the_histogram_and_the_picture() {
     let registry = Registry::new();
     let control = tripped(&registry).await;
     let app: Router = Dashboard::new(&registry).router();
+    control.circuit_breaker().set_mode(Mode::ForcedClosed);
     let told = details(&app, "inventory").await;
     assert_eq!(
         keys(&told),
@@ -226,7 +229,7 @@ async fn details_are_the_snapshot_the_events_the_histogram_and_the_picture() {
         serde_json::to_value(control.snapshot()).unwrap()
     );
     let expected = json!([
-        { "sequence": 1, "age": 3.5, "kind": "added" },
+        { "sequence": 1, "age": 3.6, "kind": "added" },
         {
             "sequence": 2,
             "age": 1.5,
@@ -236,10 +239,22 @@ async fn details_are_the_snapshot_the_events_the_histogram_and_the_picture() {
             "cause": { "reason": "failure_rate", "failures": 2, "calls": 4 },
             "open_for": 5.0,
         },
+        { "sequence": 3, "age": 0.0, "kind": "mode", "from": "automatic", "to": "forced_closed" },
     ]);
     assert_eq!(told["events"], expected);
-    // 2 s lie between 2^30 * 14/8 ns and 2^30 * 15/8 ns.
-    let expected = json!([{ "up_to": 2.013265920, "count": 4 }]);
+    // 2.1 s lie between 15/8 and 16/8 of 2^30 ns.
+    let expected = json!([{ "up_to": 2.147483648, "count": 4 }]);
     assert_eq!(told["histogram"], expected);
     assert_eq!(told["diagram"], control.diagram().mermaid());
+    let settings = told["settings"].as_array().unwrap();
+    assert!(settings.len() > 15, "all of them");
+    for expected in [
+        json!({ "path": "timeout", "value": "none", "origin": "code" }),
+        json!({ "path": "queue.length", "value": 7, "origin": "code" }),
+        json!({ "path": "circuit_breaker.minimum_calls", "value": 4, "origin": "code" }),
+        json!({ "path": "circuit_breaker.failure_rate", "value": 0.5, "origin": "library default" }),
+        json!({ "path": "circuit_breaker.mode", "value": "forced_closed", "origin": "by hand" }),
+    ] {
+        assert!(settings.contains(&expected), "{expected} in {settings:#?}");
+    }
 }
