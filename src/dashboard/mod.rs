@@ -119,6 +119,7 @@
 //!
 //! Requests need tokio's runtime with its timer.
 
+mod admin;
 mod details;
 mod page;
 mod past;
@@ -127,4 +128,4 @@ mod sampler;
 mod settings;
 mod state;
 
-pub use self::{routes::Dashboard, settings::Settings};
+pub use self::{admin::Admin, routes::Dashboard, settings::Settings};

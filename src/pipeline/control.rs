@@ -140,8 +140,8 @@ impl Control {
         }
     }
 
-    /// Returns the last changes, oldest first: transitions with their causes, modes, limits, settings, and whether
-    /// the pipeline was added or removed. [`Builder::history`](super::Builder::history) says how many are kept.
+    /// Returns the last changes, oldest first: transitions with their causes, modes, limits, settings, orders, and
+    /// whether the pipeline was added or removed. [`Builder::history`](super::Builder::history) says how many are kept.
     #[must_use]
     pub fn events(&self) -> Vec<Entry> {
         self.parts.history.entries()

@@ -191,7 +191,7 @@ impl Registry {
     /// The pipelines that cannot have their settings. Nothing has changed then, and the source before is
     /// still in force.
     pub fn apply(&self, source: Arc<dyn SettingsSource>) -> Result<ApplyReport, ApplyError> {
-        self.relay(|| self.list(), |layers| layers.with_source(&source))?;
+        self.relay(|| self.list(), move |layers| layers.with_source(&source))?;
         Ok(self.conform_all(&self.list()))
     }
 

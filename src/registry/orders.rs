@@ -164,9 +164,8 @@ impl Registry {
         source: Option<Arc<dyn SettingsSource>>,
     ) -> Result<ApplyReport, ApplyError> {
         let matching = || self.matching(pattern);
-        self.relay(matching, |layers| {
-            layers.with_override(pattern, source.clone())
-        })?;
+        let change = move |layers: Layers| layers.with_override(pattern, source.clone());
+        self.relay(matching, change)?;
         Ok(self.conform_all(&matching()))
     }
 }

@@ -42,7 +42,9 @@
 //! 2. the code that builds the pipeline,
 //! 3. `defaults`,
 //! 4. patterns that match, those with fewer characters besides stars first, equals in alphabetical order,
-//! 5. the name itself.
+//! 5. the name itself,
+//! 6. what was [ordered](crate::registry::Registry::order), or
+//!    [set for a pattern](crate::registry::Registry::override_settings), in the running process.
 //!
 //! Operators beat code, and what is about less beats what is about more; nothing else plays a part, neither the order
 //! in the file nor that in which pipelines are made. (In Hystrix a value in the code beat an operator's default, and
