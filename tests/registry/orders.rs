@@ -437,3 +437,59 @@ async fn an_observer_may_order_while_it_is_told_of_an_order() {
         ]
     );
 }
+
+/// Whoever comes while source and orders change has in the end what the last of them say, and no pair of them that
+/// was not checked together.
+#[test]
+fn orders_and_sources_that_come_at_once_are_in_force_together() {
+    const KEYS: usize = 100;
+    let registry = Registry::new();
+    let set = registry.keyed("set", |builder| builder).unwrap();
+    let keys = std::thread::spawn({
+        let set = set.clone();
+        move || (0..KEYS).for_each(|key| drop(set.get(&key.to_string())))
+    });
+    // What the operator adds is too much for every other source.
+    let most = Duration::from_secs(365 * 86_400);
+    let adding = move |_: &str, below: &Settings| {
+        let added = below.timeout.map(|timeout| timeout + most / 2);
+        Ok::<_, SettingsError>(below.clone().timeout(added))
+    };
+    let operator = std::thread::spawn({
+        let registry = registry.clone();
+        move || {
+            for _ in 0..60 {
+                let _ = registry.override_settings("set:*", Arc::new(adding));
+                let _ = registry.order("set:*overflow*", &Order::settings(limit(7)), "alice");
+                let _ = registry.release_settings("set:*");
+                registry
+                    .order("set:*overflow*", &Order::ReleaseSettings, "alice")
+                    .unwrap();
+            }
+            let _ = registry.override_settings("set:*", Arc::new(adding));
+        }
+    });
+    let sources = std::thread::spawn({
+        let registry = registry.clone();
+        move || {
+            for turn in 1..60 {
+                let much = if turn % 2 == 0 { most } else { ms(turn) };
+                let source = move |_: &str, code: &Settings| {
+                    Ok::<_, SettingsError>(code.clone().timeout(much))
+                };
+                let _ = registry.apply(Arc::new(source));
+            }
+        }
+    });
+    for thread in [keys, operator, sources] {
+        thread.join().unwrap();
+    }
+    let mut timeouts = Vec::new();
+    for control in registry.controls() {
+        assert!(registry.refused_settings(control.name()).is_none());
+        timeouts.push(control.settings().timeout);
+    }
+    assert_eq!((timeouts.len(), set.key_count()), (KEYS + 1, KEYS));
+    timeouts.dedup();
+    assert_eq!(timeouts.len(), 1, "{timeouts:?}");
+}
