@@ -173,23 +173,34 @@ impl fmt::Debug for AllSeries {
 
 #[cfg(all(test, not(portcullis_loom)))]
 mod tests {
-    use std::thread;
+    use std::{sync::Barrier, thread};
 
     use super::*;
 
     #[test]
     fn names_that_come_at_once_take_no_more_places_than_there_are_and_keep_them() {
-        let series = AllSeries::new(50);
-        let names: Vec<_> = (0..200).map(|name| name.to_string()).collect();
-        let standing_for =
-            || -> Vec<_> { names.iter().map(|name| series.name_for(name)).collect() };
+        for _ in 0..100 {
+            take_places_at_once();
+        }
+    }
+
+    fn take_places_at_once() {
+        let series = AllSeries::new(5);
+        let names = ["0", "1", "2", "3", "4", "5", "6", "7"];
+        let standing_for = || names.map(|name| series.name_for(name));
+        let begin = Barrier::new(4);
         let told: Vec<_> = thread::scope(|scope| {
-            let threads: Vec<_> = (0..4).map(|_| scope.spawn(standing_for)).collect();
-            threads.into_iter().map(|one| one.join().unwrap()).collect()
+            let threads = [(); 4].map(|()| {
+                scope.spawn(|| {
+                    begin.wait();
+                    standing_for()
+                })
+            });
+            threads.map(|one| one.join().unwrap()).into()
         });
         let now = standing_for();
-        let own = now.iter().zip(&names).filter(|(is, name)| ***is == ***name);
-        assert_eq!(own.count(), 50);
+        let own = now.iter().zip(names).filter(|(is, name)| &***is == *name);
+        assert_eq!(own.count(), 5);
         for told in told {
             assert_eq!(told, now);
         }

@@ -21,7 +21,9 @@ use portcullis::{
 };
 use tower::{Layer, ServiceExt};
 
-use crate::{AT_ONCE, Backend, Call, ask, forgetful, prometheus, published, support::soon};
+use crate::{
+    AT_ONCE, Backend, Call, ask, forgetful, prometheus, published, support::soon, text::series,
+};
 
 async fn ask_key(keyed: &Keyed, key: &'static str) {
     let service = keyed
@@ -258,17 +260,44 @@ async fn one_that_is_gone_is_not_written_for_ever_after_a_recorder_has_panicked(
 async fn pipelines_of_one_name_in_two_registries_are_added_up() {
     let (one, other, recorder) = (Registry::new(), Registry::new(), prometheus());
     let publisher = Publisher::new().watching_all(&one).watching_all(&other);
-    let _both = [
+    let both = [
         registered(&one, "a", 1).await,
         registered(&other, "a", 2).await,
     ];
+    for _ in 0..2 {
+        ask(&both[1], Call::Fail(Duration::ZERO)).await.unwrap_err();
+    }
     let samples = published(&publisher, &recorder);
     assert_eq!(samples.value(SUCCESSES_OF_A), 3.0);
+    assert_eq!(samples.value(r#"window_failure_ratio{name="a"}"#), 0.4);
     assert_eq!(samples.value(r#"limit{name="a"}"#), 200.0);
-    let closed = r#"circuit_state{name="a",state="closed"}"#;
-    assert_eq!(samples.value(closed), 2.0);
+    for pipeline in both {
+        pipeline.circuit_breaker().trip();
+    }
+    let open = r#"circuit_state{name="a",state="open"}"#;
+    let opened = r#"circuit_opened_total{name="a"}"#;
+    let samples = published(&publisher, &recorder);
+    assert_eq!((samples.value(open), samples.value(opened)), (2.0, 2.0));
     other.remove("a").unwrap();
     let samples = published(&publisher, &recorder);
     assert_eq!(samples.value(SUCCESSES_OF_A), 3.0);
-    assert_eq!(samples.value(closed), 1.0);
+    assert_eq!((samples.value(open), samples.value(opened)), (1.0, 2.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn transitions_of_names_beyond_the_bound_are_added_up() {
+    let publisher = Publisher::up_to(1).unwrap();
+    for name in ["a", "b", "c"] {
+        let pipeline = Pipeline::builder(name).observed_by(publisher.circuit_transitions());
+        pipeline.build().unwrap().circuit_breaker().trip();
+    }
+    let samples = published(&publisher, &prometheus());
+    let opened = |name: &str| {
+        let labels = [("name", name), ("from", "closed"), ("to", "open")];
+        samples.get(&series("circuit_transitions_total", &labels))
+    };
+    assert_eq!(
+        ["a", "b", "c", "other"].map(opened),
+        [Some(1.0), None, None, Some(2.0)]
+    );
 }

@@ -2,7 +2,10 @@
 
 use std::sync::OnceLock;
 
-use portcullis::event::{Cause, Entry, Event, Mode, State};
+use portcullis::{
+    clock::Clock,
+    event::{Cause, Entry, Event, History, Mode, Observer, State},
+};
 use tower::Layer;
 
 use super::*;
@@ -104,6 +107,28 @@ async fn no_more_is_kept_than_was_asked_for() {
         assert_eq!(error.to_string(), expected);
     }
     assert!(builder().history(10_000).build().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_are_not_kept_by_a_history_that_is_told_of_everything() {
+    let history = History::new(10, Clock::new()).unwrap();
+    let telling = {
+        let history = history.clone();
+        move |name: Option<&str>, event: &Event| history.observe(name, event)
+    };
+    let builder = builder().bulkhead(limit(0)).observed_by(telling);
+    let pipeline = builder.build().unwrap();
+    let service = pipeline.layer().layer(Backend::default());
+    ask(&service, Ask::Succeed).await.unwrap_err();
+    pipeline.bulkhead().set_limit(1);
+    ask(&service, Ask::Succeed).await.unwrap();
+    assert!(matches!(
+        history.entries()[..],
+        [Entry {
+            event: Event::Limit { .. },
+            ..
+        }]
+    ));
 }
 
 #[tokio::test(start_paused = true)]
