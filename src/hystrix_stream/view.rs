@@ -10,7 +10,7 @@ use crate::{
 /// A pipeline as both streams tell of it.
 pub(super) struct View {
     pub(super) name: String,
-    /// The set of a pipeline that was made for a key, or what comes before the first colon of a name; else the name.
+    /// What comes before the first colon of the name, if it has one.
     pub(super) group: String,
     pub(super) snapshot: Snapshot,
     pub(super) settings: pipeline::Settings,
