@@ -2,7 +2,10 @@
 
 use std::sync::OnceLock;
 
-use portcullis::event::{Cause, Entry, Event, Mode, State};
+use portcullis::{
+    clock::Clock,
+    event::{Cause, Entry, Event, History, Mode, Observer, State},
+};
 use tower::Layer;
 
 use super::*;
@@ -126,6 +129,28 @@ async fn the_last_transition_is_known_until_later_events_push_it_out() {
     assert_eq!(last(), Some((2, ms(300), State::Closed)));
     pipeline.bulkhead().set_limit(4);
     assert_eq!(last(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_are_not_kept_by_a_history_that_is_told_of_everything() {
+    let history = History::new(10, Clock::new()).unwrap();
+    let telling = {
+        let history = history.clone();
+        move |name: Option<&str>, event: &Event| history.observe(name, event)
+    };
+    let builder = builder().bulkhead(limit(0)).observed_by(telling);
+    let pipeline = builder.build().unwrap();
+    let service = pipeline.layer().layer(Backend::default());
+    ask(&service, Ask::Succeed).await.unwrap_err();
+    pipeline.bulkhead().set_limit(1);
+    ask(&service, Ask::Succeed).await.unwrap();
+    assert!(matches!(
+        history.entries()[..],
+        [Entry {
+            event: Event::Limit { .. },
+            ..
+        }]
+    ));
 }
 
 #[tokio::test(start_paused = true)]
