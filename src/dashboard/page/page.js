@@ -42,9 +42,9 @@ function count(value) {
 
 /** Writes a number of calls per second. */
 function frequency(value) {
-  if (!isNumber(value) || value >= 99.5) return count(isNumber(value) ? Math.round(value) : value);
-  if (value > 0 && value < 0.05) return "<0.1";
-  return value < 9.95 ? value.toFixed(1) : String(Math.round(value));
+  if (!isNumber(value)) return ABSENT;
+  if (value >= 9.95) return count(Math.round(value));
+  return value > 0 && value < 0.05 ? "<0.1" : value.toFixed(1);
 }
 
 function percent(rate) {
@@ -55,10 +55,12 @@ function percent(rate) {
 /** Writes a share as settings and sentences do, without more digits than it has. */
 const plainPercent = (rate) => (isNumber(rate) ? `${Number((rate * 100).toPrecision(4))} %` : ABSENT);
 
-const rateOf = (rate, threshold) =>
-  isNumber(threshold) ? `${percent(rate)} of ${plainPercent(threshold)}` : percent(rate);
+/** Writes what a rate may reach, behind it. */
+const ofThreshold = (threshold) => (isNumber(threshold) ? ` of ${plainPercent(threshold)}` : "");
 
 const numbered = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
+
+const words = (name) => String(name).replaceAll("_", " ");
 
 // ---- What a circuit's numbers mean ----
 
@@ -75,9 +77,9 @@ const OUTCOMES = [
   ["neutral", "ignored or cancelled", ["ignored", "cancelled"]],
 ];
 
-/** For each kind of circuit its word, its severity, and a shape that tells it without colour. */
 const OCTAGON = "M5 1h6l4 4v6l-4 4H5l-4-4V5Z";
 const DIAMOND = "M8 0l8 8-8 8-8-8Z";
+/** For each kind of circuit its word, its severity, and a shape that tells it without colour. */
 const KINDS = {
   forced_open: { word: "Forced open", severity: 7, shape: `${DIAMOND}M4 7v2h8V7Z` },
   open: { word: "Open", severity: 6, shape: `${OCTAGON}M4 7v2h8V7Z` },
@@ -102,8 +104,8 @@ function strainOf(circuit, wasStrained) {
   const isTelling = judged(circuit) >= Math.min(TELLING, circuit.minimum_calls ?? TELLING);
   if (isTelling && circuit.failure_rate >= line * (circuit.failure_threshold ?? 0.5)) return "failing";
   if (sum(circuit.window, REFUSED_FOR_PLACE) > 0) return "full";
-  if (isTelling && isNumber(circuit.slow_threshold) && circuit.slow_rate >= line * circuit.slow_threshold) return "slow";
-  return isNumber(circuit.limit) && circuit.in_flight > 0 && circuit.in_flight >= circuit.limit ? "full" : null;
+  const isSlow = isTelling && isNumber(circuit.slow_threshold) && circuit.slow_rate >= line * circuit.slow_threshold;
+  return isSlow ? "slow" : null;
 }
 
 function kindOf(circuit, strain) {
@@ -116,8 +118,7 @@ function kindOf(circuit, strain) {
 /** Writes a share as "12 of 20 calls failed (60 % of 50 %)". */
 function shareText(part, calls, verb, threshold) {
   const rate = calls > 0 ? plainPercent(Math.round((1_000 * part) / calls) / 1_000) : ABSENT;
-  const of = isNumber(threshold) ? ` of ${plainPercent(threshold)}` : "";
-  return `${count(part)} of ${numbered(calls, "call")} ${verb} (${rate}${of})`;
+  return `${count(part)} of ${numbered(calls, "call")} ${verb} (${rate}${ofThreshold(threshold)})`;
 }
 
 /** Says why a circuit is in its state, or why it went there for an event. */
@@ -137,7 +138,7 @@ function causeText(cause, circuit) {
 }
 
 function strainText(circuit, strain) {
-  const { window, in_flight, window_length } = circuit;
+  const { window } = circuit;
   const calls = judged(circuit);
   const early = calls < circuit.minimum_calls ? `, and is not judged before ${count(circuit.minimum_calls)}` : "";
   if (strain === "failing") {
@@ -145,20 +146,20 @@ function strainText(circuit, strain) {
   }
   if (strain === "slow") return shareText(window?.slow ?? 0, calls, "were slow", circuit.slow_threshold) + early;
   const refused = sum(window, REFUSED_FOR_PLACE);
-  if (refused > 0) return `${numbered(refused, "call")} refused for want of a place in ${duration(window_length)}`;
-  return `all ${numbered(in_flight, "place")} taken`;
+  return `${numbered(refused, "call")} refused for want of a place in ${duration(circuit.window_length)}`;
 }
 
 /** Says what a circuit does and why, without an end, as the time of the next probe may follow. */
 function whyText(circuit, kind, strain) {
+  const cause = causeText(circuit.cause, circuit);
   switch (kind) {
     case "forced_open": return "Forced open: refuses all calls until it is released";
     case "forced_closed": return "Forced closed: admits all calls and judges none until it is released";
-    case "dry_run_open": return `Dry run: would be open, as ${causeText(circuit.cause, circuit)}; ${wouldReject(circuit)}`;
+    case "dry_run_open": return `Dry run: would be ${words(circuit.state)}, as ${cause}; ${wouldReject(circuit)}`;
     case "dry_run": return `Dry run: refuses no call; ${wouldReject(circuit)}`;
-    case "open": return `Open: ${causeText(circuit.cause, circuit)}`;
-    case "half_open": return `Half-open: ${causeText(circuit.cause, circuit)}; probes decide`;
-    case "ramping_up": return `Ramping up: ${causeText(circuit.cause, circuit)}; a growing share of the calls is admitted`;
+    case "open": return `Open: ${cause}`;
+    case "half_open": return `Half-open: ${cause}; probes decide`;
+    case "ramping_up": return `Ramping up: ${cause}; a growing share of the calls is admitted`;
     case "strained": return `Closed: ${strainText(circuit, strain)}`;
     default: return "Closed: admits all calls";
   }
@@ -248,7 +249,7 @@ function areaPath(line, oldest, newest, top) {
 
 /** A circuit as the server told of it last. */
 class Circuit {
-  /** Since the calls that strained it leave its window a bucket at a time. */
+  /** What strains it, if it does not refuse calls. */
   strain = null;
   kind = null;
   series = new Series();
@@ -386,7 +387,7 @@ class Row {
     const { told } = circuit;
     showState(fields, this.element, circuit);
     showRemaining(fields, circuit, now);
-    fields.text("rate", rateOf(told.failure_rate, told.failure_threshold));
+    fields.text("rate", percent(told.failure_rate) + ofThreshold(told.failure_threshold));
     fields.text("cps", frequency(told.calls_per_second));
     for (const percentile of ["p50", "p90", "p99", "p99_5"]) {
       fields.text(percentile, duration(told.latency?.[percentile]));
@@ -401,7 +402,8 @@ class Row {
   #showMeter({ failure_rate, failure_threshold }) {
     const [, fill, tick] = this.meter;
     this.fields.attribute(fill, "width", Math.round((failure_rate ?? 0) * 100));
-    this.fields.attribute(tick, "x", isNumber(failure_threshold) ? Math.min(98.5, Math.round(failure_threshold * 100)) : -2);
+    const limit = isNumber(failure_threshold) ? Math.min(98.5, Math.round(failure_threshold * 100)) : -2;
+    this.fields.attribute(tick, "x", limit);
   }
 
   #showMix(window) {
@@ -511,7 +513,9 @@ class Board {
 
   constructor() {
     const used = () => (this.#usedAt = performance.now());
-    for (const kind of ["pointermove", "focusin", "keydown"]) this.#list.addEventListener(kind, used, { passive: true });
+    for (const kind of ["pointermove", "focusin", "keydown"]) {
+      this.#list.addEventListener(kind, used, { passive: true });
+    }
     this.#list.addEventListener("click", (event) => this.#clicked(event));
     byId("resort").addEventListener("click", () => this.order(performance.now()));
   }
@@ -566,7 +570,7 @@ class Board {
   }
 
   #viewChanged(entries) {
-    const now = performance.now();
+    const now = link.time();
     for (const { target, isIntersecting } of entries) {
       const row = this.#rowOf.get(target);
       row.isInView = isIntersecting;
@@ -587,10 +591,11 @@ class Board {
       const row = this.rows.get(name);
       const oldest = sample - calls.length + 1;
       calls.forEach((number, index) => {
-        if (oldest + index >= 0 && oldest + index <= this.newest) row?.circuit.series.put(oldest + index, number, bad[index]);
+        const isPast = oldest + index >= 0 && oldest + index <= this.newest;
+        if (isPast) row?.circuit.series.put(oldest + index, number, bad[index]);
       });
       row?.redraw();
-      if (row?.isInView) row.show(performance.now(), this.newest);
+      if (row?.isInView) row.show(link.time(), this.newest);
     }
   }
 
@@ -621,7 +626,8 @@ class Board {
     moving.forEach(({ element }, index) => {
       const way = before[index] - element.getBoundingClientRect().top;
       if (way === 0 || Math.abs(way) > innerHeight) return;
-      element.animate([{ transform: `translateY(${way}px)` }, { transform: "none" }], { duration: 250, easing: "ease-out" });
+      const steps = [{ transform: `translateY(${way}px)` }, { transform: "none" }];
+      element.animate(steps, { duration: 250, easing: "ease-out" });
     });
   }
 
@@ -634,8 +640,8 @@ class Board {
   }
 
   #filterOne({ circuit, element }) {
-    const isWanted = circuit.isIn(this.group) && this.words.every((word) => circuit.lowerCaseName.includes(word));
-    if (element.hidden === isWanted) element.hidden = !isWanted;
+    const isNamed = this.words.every((word) => circuit.lowerCaseName.includes(word));
+    element.hidden = !(isNamed && circuit.isIn(this.group));
   }
 
   /** Says what there is instead of rows, and besides them. */
@@ -667,8 +673,8 @@ const countdown = {
   },
 
   tick() {
-    const now = performance.now();
-    const counting = link.isFrozen(now) ? [] : board.inView().filter(({ circuit }) => circuit.deadline !== null);
+    const now = link.time();
+    const counting = board.inView().filter(({ circuit }) => circuit.deadline !== null);
     for (const { fields, circuit } of counting) showRemaining(fields, circuit, now);
     const isDetailed = details.countDown(now);
     if (counting.length > 0 || isDetailed) return;
@@ -695,39 +701,41 @@ class Summary {
 
   #buttons = [...document.querySelectorAll("#summary [data-state]")];
   #icon = document.querySelector("link[rel=icon]");
+  #counts = {};
 
   constructor(choose) {
     for (const button of this.#buttons) {
-      button.addEventListener("click", () => choose(button.dataset.state === board.group ? "all" : button.dataset.state));
+      const group = button.dataset.state;
+      button.addEventListener("click", () => choose(group === board.group ? "all" : group));
     }
   }
 
   show() {
     const circuits = [...board.rows.values()].map((row) => row.circuit);
-    const counts = {};
     for (const button of this.#buttons) {
       const group = button.dataset.state;
       const number = circuits.filter((circuit) => circuit.isIn(group)).length;
-      counts[group] = number;
+      this.#counts[group] = number;
       const text = group === "all" ? numbered(number, "circuit") : `${count(number)} ${Summary.GROUPS[group]}`;
-      if (button.textContent !== text) button.textContent = text;
+      put(button, text);
       button.hidden = Summary.RARE.includes(group) && number === 0 && board.group !== group;
       button.classList.toggle("zero", number === 0);
       button.setAttribute("aria-pressed", String(board.group === group));
     }
-    this.#showTitle(counts);
+    this.showTitle();
   }
 
-  #showTitle(counts) {
-    const worst = Summary.TROUBLE.find((group) => counts[group] > 0);
-    const trouble = worst && `${counts[worst]} ${Summary.GROUPS[worst]}`;
-    const warnings = [link.isStale(performance.now()) ? "stale" : "", trouble].filter(Boolean).join(", ");
+  showTitle() {
+    const worst = Summary.TROUBLE.find((group) => this.#counts[group] > 0);
+    const trouble = worst && `${this.#counts[worst]} ${Summary.GROUPS[worst]}`;
+    const warnings = [link.isStale() ? "stale" : "", trouble].filter(Boolean).join(", ");
     const title = warnings ? `(${warnings}) portcullis` : "portcullis";
     if (document.title === title) return;
     document.title = title;
     const colour = { open: "%23c8102e", half_open: "%23b25e00" }[worst] ?? "%233d7a5a";
     const shape = worst === "open" ? OCTAGON : DIAMOND;
-    this.#icon.href = `data:image/svg+xml,<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><path fill="${colour}" d="${shape}"/></svg>`;
+    const path = `<path fill="${colour}" d="${shape}"/>`;
+    this.#icon.href = `data:image/svg+xml,<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">${path}</svg>`;
   }
 }
 
@@ -742,7 +750,7 @@ class Link {
   /** How often the history is asked for at most, where samples were missed. */
   static HISTORY_MS = 10_000;
 
-  isPaused = false;
+  #pausedAt = null;
   #source = null;
   #failures = 0;
   #retryAt = null;
@@ -761,6 +769,7 @@ class Link {
   /** Connects for somebody who begins to look. */
   begin() {
     this.#lookedAt = performance.now();
+    this.#historyAt = -Infinity;
     this.#failures = 0;
     this.#open();
   }
@@ -783,9 +792,10 @@ class Link {
 
   #fail() {
     this.close();
-    const delay = Link.RETRY_MS * 2 ** this.#failures * (1 + Math.random() / 2);
-    this.#failures = Math.min(this.#failures + 1, 10);
-    this.#retryAt = performance.now() + Math.min(delay, Link.RETRY_MOST_MS);
+    const longest = Math.min(1.5 * Link.RETRY_MS * 2 ** this.#failures, Link.RETRY_MOST_MS);
+    this.#failures += 1;
+    // A third by chance, so that pages that lost one server do not come back as one.
+    this.#retryAt = performance.now() + longest * (1 - Math.random() / 3);
     this.show();
   }
 
@@ -803,18 +813,21 @@ class Link {
     this.#held = null;
     this.#shownTime = this.#newsTime;
     this.#isHistoryMissing = board.take(state, now) || this.#isHistoryMissing;
-    details.show(now);
+    details.show();
     summary.show();
     countdown.begin();
     this.show();
     this.#fetchHistory(now);
   }
 
+  get isPaused() {
+    return this.#pausedAt !== null;
+  }
+
   pause(isPaused) {
-    this.isPaused = isPaused;
+    this.#pausedAt = isPaused ? performance.now() : null;
     byId("pause").textContent = isPaused ? "Resume" : "Pause";
     if (!isPaused && this.#held) this.#display(...this.#held);
-    if (!isPaused) countdown.begin();
     this.show();
   }
 
@@ -826,20 +839,24 @@ class Link {
       const answer = await fetch(`${base}history`, { cache: "no-store" });
       if (!answer.ok) throw new Error(answer.statusText);
       board.takeHistory(await answer.json());
-      details.show(performance.now());
+      details.show();
     } catch {
       this.#isHistoryMissing = true;
     }
   }
 
-  isStale(now) {
+  get #staleAt() {
     const since = Math.max(this.#newsAt, this.#lookedAt);
-    return this.#newsAt !== null && now - since > Link.PATIENCE * this.#intervalMs;
+    return this.#newsAt === null ? Infinity : since + Link.PATIENCE * this.#intervalMs;
   }
 
-  /** Returns whether what is shown stands still. */
-  isFrozen(now) {
-    return this.isPaused || this.isStale(now);
+  isStale() {
+    return performance.now() > this.#staleAt;
+  }
+
+  /** Returns the time of what is shown, which stands still while that is paused or stale. */
+  time() {
+    return Math.min(performance.now(), this.#pausedAt ?? Infinity, this.#staleAt);
   }
 
   /** Looks after the connection, a few times a second. */
@@ -853,16 +870,23 @@ class Link {
 
   show() {
     const now = performance.now();
-    const isStale = this.isStale(now);
-    const state = this.#retryAt !== null ? "reconnecting" : isStale ? "stale" : this.#newsAt === null ? "connecting" : "live";
-    const said = [this.isPaused ? "paused" : "", isStale && state !== "stale" ? "stale" : "", this.isPaused && state === "live" ? "" : state];
-    put(byId("connection"), said.filter(Boolean).join(", "));
+    const isStale = this.isStale();
+    const state = this.#state(isStale);
+    const said = [isStale && state !== "stale" ? "stale" : "", this.isPaused && state === "live" ? "" : state];
+    put(byId("connection"), [this.isPaused ? "paused" : "", ...said].filter(Boolean).join(", "));
     put(byId("age"), this.#ageText(now, state));
     document.body.dataset.connection = isStale ? "stale" : this.isPaused ? "paused" : state;
-    const asOf = this.#shownTime?.toLocaleTimeString("en-GB") ?? "";
-    const silence = isStale ? `Stale: no news for ${age((now - this.#newsAt) / 1_000)}. All numbers are of ${asOf}; circuits may have changed since.` : "";
+    const silence = isStale ? `Stale: no news for ${age((now - this.#newsAt) / 1_000)}. ` : "";
+    const time = this.#shownTime?.toLocaleTimeString("en-GB");
+    const warning = isStale ? `; circuits may have changed since` : "";
     byId("banner").hidden = !isStale && !this.isPaused;
-    put(byId("banner"), silence || `Paused: all numbers are of ${asOf}.`);
+    put(byId("banner"), `${silence || "Paused. "}All numbers are of ${time ?? "no time yet"}${warning}.`);
+  }
+
+  #state(isStale) {
+    if (this.#retryAt !== null) return "reconnecting";
+    if (this.#newsAt === null) return "connecting";
+    return isStale ? "stale" : "live";
   }
 
   #ageText(now, state) {
@@ -902,7 +926,6 @@ const TALLY = {
 };
 
 const UNLIMITED = 4_294_967_295;
-const words = (name) => String(name).replaceAll("_", " ");
 const limitText = (limit) => (limit === UNLIMITED ? "none" : count(limit));
 
 const ORDERED = {
@@ -934,25 +957,26 @@ function eventText(event) {
   }
 }
 
-/** Returns what a message of the stream would tell of a circuit that it does not list. */
-function toldBy(snapshot) {
-  const calls = judged(snapshot);
-  return {
-    ...snapshot,
-    failure_rate: calls > 0 ? sum(snapshot.window, ["failure", "timeout"]) / calls : 0,
-    limit: snapshot.limit === UNLIMITED ? null : snapshot.limit,
-  };
-}
+/** How many bars the histogram has for each power of ten: more would be hairs. */
+const BINS = 12;
 
-/** Adds up buckets into equal steps of the logarithm, twelve a decade: finer ones are hairs. */
+/** Adds up buckets into equal steps of the logarithm. */
 function logBins(buckets) {
   const bins = new Map();
   for (const { up_to, count } of buckets) {
-    if (!(up_to > 0)) continue;
-    const bin = Math.ceil(Math.log10(up_to) * 12 - 1e-6);
+    const bin = Math.ceil(Math.log10(Math.max(up_to, 1e-9)) * BINS - 1e-6);
     bins.set(bin, (bins.get(bin) ?? 0) + count);
   }
   return bins;
+}
+
+function latencyText(buckets, { min, max, mean, p50, p90, p99, p99_5 }) {
+  const calls = buckets.reduce((total, bucket) => total + bucket.count, 0);
+  if (calls === 0) return "No call was measured within the window.";
+  const parts = [[p50, "half"], [p90, "90 %"], [p99, "99 %"], [p99_5, "99.5 %"]];
+  const within = parts.map(([seconds, share]) => `${share} within ${duration(seconds)}`).join(", ");
+  const range = `${numbered(calls, "call")} from ${duration(min)} to ${duration(max)}`;
+  return `${range}, ${duration(mean)} on average: ${within}.`;
 }
 
 /** The dialog with all there is to know about one circuit. */
@@ -964,9 +988,6 @@ class Details {
   #fields = new Fields(this.#dialog);
   #name = null;
   #kind = null;
-  /** What stands in for the stream where it does not list the circuit. */
-  #standIn = null;
-  #latest = null;
   #timer = null;
   #asked = 0;
   #made = new Map();
@@ -974,7 +995,6 @@ class Details {
   constructor() {
     this.#dialog.querySelector(".close").addEventListener("click", () => this.#dialog.close());
     this.#dialog.addEventListener("close", () => this.#closed());
-    this.#dialog.addEventListener("click", ({ target }) => target === this.#dialog && this.#dialog.close());
   }
 
   get name() {
@@ -996,7 +1016,7 @@ class Details {
       return;
     }
     this.#name = name;
-    this.#kind = this.#standIn = this.#latest = null;
+    this.#kind = null;
     this.#made.clear();
     for (const filled of this.#dialog.querySelectorAll("tbody, ol, .decades")) filled.replaceChildren();
     this.#dialog.querySelector("h2 bdi").textContent = name;
@@ -1005,7 +1025,7 @@ class Details {
     this.#dialog.scrollTop = 0;
     byId("details-name").focus();
     control.choose(name);
-    this.show(performance.now());
+    this.show();
     this.refresh();
   }
 
@@ -1020,28 +1040,23 @@ class Details {
     else address.replace({ name: "" });
   }
 
-  #circuit() {
-    return board.rows.get(this.#name)?.circuit ?? this.#standIn;
-  }
-
-  /** Shows what the stream tells. */
-  show(now) {
-    const circuit = this.#name === null ? null : this.#circuit();
-    this.#dialog.classList.toggle("unknown", !circuit);
+  /** Shows what the stream tells, if it tells of the circuit. */
+  show() {
+    const circuit = board.rows.get(this.#name)?.circuit;
+    this.#dialog.classList.toggle("unlisted", !circuit);
     if (!circuit) return;
     showState(this.#fields, this.#dialog, circuit);
-    showRemaining(this.#fields, circuit, now);
-    const peak = drawSeries(this.#fields, circuit.series, board.newest);
-    this.#fields.text("peak", count(peak));
+    showRemaining(this.#fields, circuit, link.time());
+    this.#fields.text("peak", count(drawSeries(this.#fields, circuit.series, board.newest)));
     if (circuit.kind !== this.#kind && this.#kind !== null) this.refresh();
     this.#kind = circuit.kind;
   }
 
   countDown(now) {
-    const circuit = this.#name === null || link.isFrozen(now) ? null : this.#circuit();
-    if (!circuit || circuit.deadline === null) return false;
-    showRemaining(this.#fields, circuit, now);
-    return true;
+    const circuit = board.rows.get(this.#name)?.circuit;
+    const isCounting = Boolean(circuit?.deadline);
+    if (isCounting) showRemaining(this.#fields, circuit, now);
+    return isCounting;
   }
 
   /** Asks the server for what the stream does not tell, now and every few seconds. */
@@ -1053,8 +1068,10 @@ class Details {
       const answer = await fetch(`${base}circuit?name=${encodeURIComponent(this.#name)}`, { cache: "no-store" });
       const told = answer.ok ? await answer.json() : null;
       if (!isWanted()) return;
+      const isGone = answer.status === 404;
+      this.#dialog.classList.toggle("unknown", isGone);
       if (told) this.#take(told);
-      else this.#notice(answer.status === 404 ? "There is no circuit of this name, or no more." : `The server answered ${answer.status}.`);
+      else this.#notice(isGone ? "There is no circuit of this name." : `The server answered ${answer.status}.`);
     } catch {
       if (isWanted()) this.#notice("The server does not answer; it is asked again.");
     }
@@ -1072,23 +1089,16 @@ class Details {
     this.#fields.text("notice", text);
   }
 
-  #take(told) {
-    this.#latest = told;
+  #take({ snapshot, settings, events, histogram, diagram }) {
     const isListed = board.newest < 0 || board.rows.has(this.#name);
-    this.#notice(isListed ? "" : "The stream does not list this circuit: it is asked for every few seconds, and has no past here.");
-    if (!board.rows.has(this.#name)) {
-      this.#standIn = new Circuit(this.#name);
-      this.#standIn.take(toldBy(told.snapshot), performance.now());
-      countdown.begin();
-    }
-    this.show(performance.now());
-    this.#showOutcomes(told.snapshot);
-    this.#showEvents(told.events);
-    this.#showMarks(told.events);
-    this.#showHistogram(told.histogram, told.snapshot.latency);
-    this.#showSettings(told.settings);
-    this.#fields.text("diagram", told.diagram ?? "");
-    control.offer(told.settings);
+    this.#notice(isListed ? "" : "The stream does not list this circuit, as others are worse: it is asked for now and then.");
+    this.#showOutcomes(snapshot);
+    this.#showEvents(events);
+    this.#showMarks(events);
+    this.#showHistogram(histogram, snapshot.latency);
+    this.#showSettings(settings);
+    this.#fields.text("diagram", diagram ?? "");
+    control.offer(settings);
   }
 
   /** Fills a part of the dialog if it changed, so that what is selected or read in it stays. */
@@ -1102,7 +1112,8 @@ class Details {
   #showOutcomes({ window, lifetime, window_length }) {
     this.#fields.text("window_length", `Last ${duration(window_length)}`);
     const isShown = (kind) => ["success", "failure", "timeout"].includes(kind) || lifetime[kind] > 0;
-    const rows = Object.keys(TALLY).filter(isShown).map((kind) => [kind, window[kind] ?? 0, lifetime[kind] ?? 0]);
+    const kinds = Object.keys(TALLY).filter(isShown);
+    const rows = kinds.map((kind) => [kind, window[kind] ?? 0, lifetime[kind] ?? 0]);
     this.#fill("[data-section=outcomes] tbody", rows, ([kind, ...counts]) => {
       const row = make("tr");
       const title = make("th", TALLY[kind]);
@@ -1113,7 +1124,8 @@ class Details {
   }
 
   #showEvents(events) {
-    const rows = events.slice(-Details.MOST_EVENTS).reverse().map((event) => [`${age(event.age)} ago`, eventText(event), event.to ?? ""]);
+    const newest = events.slice(-Details.MOST_EVENTS).reverse();
+    const rows = newest.map((event) => [`${age(event.age)} ago`, eventText(event), event.to ?? ""]);
     this.#fill("[data-section=events] ol", rows, ([when, what, to]) => {
       const item = make("li");
       item.dataset.to = to;
@@ -1130,34 +1142,29 @@ class Details {
   }
 
   #showHistogram(buckets, latency) {
-    const bins = logBins(buckets);
-    const total = buckets.reduce((total, { count }) => total + count, 0);
-    const first = Math.floor((Math.min(...bins.keys()) - 1) / 12);
-    const last = Math.max(first + 1, Math.ceil(Math.max(...bins.keys()) / 12));
-    const decades = total > 0 ? Array.from({ length: last - first + 1 }, (_, index) => first + index) : [];
-    const most = Math.max(...bins.values());
-    const width = 100 / ((last - first) * 12);
-    const bars = [...bins].map(([bin, number]) => {
-      const height = Math.max(0.7, (24 * number) / most);
-      return `M${((bin - 1 - first * 12) * width).toFixed(2)} 24v${-height.toFixed(2)}h${(width * 0.9).toFixed(2)}V24Z`;
-    });
-    const markAt = (seconds) => (((Math.log10(seconds) - first) / (last - first)) * 100).toFixed(2);
-    const marks = [latency.p50, latency.p99].filter((seconds) => total > 0 && seconds > 0).map((seconds) => `M${markAt(seconds)} 0V24`);
-    const [bar, mark] = this.#fields.element("histogram").children;
-    this.#fields.attribute(bar, "d", bars.join(""));
-    this.#fields.attribute(mark, "d", marks.join(""));
-    this.#fill(".decades", decades, (decade) => {
-      const label = make("span", duration(10 ** decade).replace(".0", ""));
-      label.style.left = `${((decade - first) / (last - first)) * 100}%`;
-      return label;
-    });
-    const { p50, p90, p99, p99_5, min, max, mean } = latency;
-    const [shortest, half, nine, tail, farTail, longest, middle] = [min, p50, p90, p99, p99_5, max, mean].map(duration);
-    const text = total > 0
-      ? `${numbered(total, "call")} from ${shortest} to ${longest}: half within ${half}, 90 % within ${nine}, 99 % within ${tail}, 99.5 % within ${farTail}; ${middle} on average.`
-      : "No call was measured within the window.";
+    const [bars, marks] = this.#fields.element("histogram").children;
+    const text = latencyText(buckets, latency);
     this.#fields.text("latency", text);
     this.#fields.attribute(this.#fields.element("histogram"), "aria-label", `Histogram of latencies. ${text}`);
+    const bins = logBins(buckets);
+    const first = Math.floor((Math.min(...bins.keys()) - 1) / BINS);
+    const last = Math.max(first + 1, Math.ceil(Math.max(...bins.keys()) / BINS));
+    const most = Math.max(...bins.values());
+    const at = (decade) => (100 * (decade - first)) / (last - first);
+    const width = (at(first + 1) / BINS) * 0.9;
+    const paths = [...bins].map(([bin, number]) => {
+      const height = Math.max(0.7, (24 * number) / most);
+      return `M${at((bin - 1) / BINS).toFixed(2)} 24v${-height.toFixed(2)}h${width.toFixed(2)}V24Z`;
+    });
+    const marked = bins.size > 0 ? [latency.p50, latency.p99].filter((seconds) => seconds > 0) : [];
+    this.#fields.attribute(bars, "d", paths.join(""));
+    this.#fields.attribute(marks, "d", marked.map((seconds) => `M${at(Math.log10(seconds)).toFixed(2)} 0V24`).join(""));
+    const decades = bins.size > 0 ? Array.from({ length: last - first + 1 }, (_, index) => first + index) : [];
+    this.#fill(".decades", decades, (decade) => {
+      const label = make("span", duration(10 ** decade).replace(".0", ""));
+      label.style.left = `${at(decade)}%`;
+      return label;
+    });
   }
 
   #showSettings(settings) {
@@ -1200,9 +1207,14 @@ class Control {
     if (!place) return;
     this.#place = new URL(place.replace(/\/?$/, "/"), base).href;
     this.#section.hidden = false;
-    this.#signIn.addEventListener("submit", (event) => this.#submitted(event, () => this.#check()));
-    this.#change.addEventListener("submit", (event) => this.#submitted(event, () => this.#changeSetting()));
-    this.#orders.addEventListener("click", ({ target }) => target.dataset.order && this.#order(target.dataset.order, target.textContent));
+    this.#section.addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (event.target === this.#signIn) this.#check();
+      else this.#changeSetting();
+    });
+    this.#orders.addEventListener("click", ({ target }) => {
+      if (target.dataset.order) this.#order(target.dataset.order, target.textContent);
+    });
   }
 
   /** Turns to another circuit. */
@@ -1218,11 +1230,6 @@ class Control {
     const options = settings.map(({ path }) => path);
     if (paths.childElementCount === options.length) return;
     paths.replaceChildren(...options.map((path) => Object.assign(make("option"), { value: path })));
-  }
-
-  #submitted(event, act) {
-    event.preventDefault();
-    act();
   }
 
   #answer(text) {
@@ -1256,8 +1263,8 @@ class Control {
     }
     const consequence = Control.QUESTIONS[order];
     const name = this.#name;
-    if (consequence && !(await confirmed(`${title}: ${name}?`, consequence, `Yes, ${title.toLowerCase()}`))) return;
-    await this.#send({ name, order });
+    const isSure = !consequence || (await confirmed(`${title}: ${name}?`, consequence, `Yes, ${title.toLowerCase()}`));
+    if (isSure) await this.#send({ name, order });
   }
 
   async #changeSetting() {
@@ -1342,7 +1349,7 @@ function followAddress() {
   const parameters = address.read();
   const group = parameters.get("state") ?? "all";
   byId("filter").value = parameters.get("q") ?? "";
-  board.filter(group in Summary.GROUPS ? group : "all", byId("filter").value);
+  board.filter(Object.hasOwn(Summary.GROUPS, group) ? group : "all", byId("filter").value);
   summary.show();
   details.follow();
 }
@@ -1366,6 +1373,11 @@ function pressed(event) {
   act();
 }
 
+// As a link it would take the filter out of the address.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  byId("circuits").focus();
+});
 byId("filter").addEventListener("input", ({ target }) => filter(board.group, target.value));
 byId("show-all").addEventListener("click", () => {
   byId("filter").value = "";
@@ -1381,6 +1393,7 @@ setInterval(() => {
   const now = performance.now();
   if (document.hidden) return;
   link.watch(now);
+  summary.showTitle();
   if (!link.isPaused) board.orderIfDue(now);
   changes.tell(now);
 }, 500);
