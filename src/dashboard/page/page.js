@@ -78,17 +78,18 @@ const OUTCOMES = [
 ];
 
 const OCTAGON = "M5 1h6l4 4v6l-4 4H5l-4-4V5Z";
+const DISC = "M8 1a7 7 0 1 1 0 14A7 7 0 0 1 8 1Z";
 const DIAMOND = "M8 0l8 8-8 8-8-8Z";
 /** For each kind of circuit its word, its severity, and a shape that tells it without colour. */
 const KINDS = {
   forced_open: { word: "Forced open", severity: 7, shape: `${DIAMOND}M4 7v2h8V7Z` },
   open: { word: "Open", severity: 6, shape: `${OCTAGON}M4 7v2h8V7Z` },
-  half_open: { word: "Half-open", severity: 5, shape: "M8 1a7 7 0 1 1 0 14A7 7 0 0 1 8 1ZM8 3v10a5 5 0 0 0 0-10Z" },
+  half_open: { word: "Half-open", severity: 5, shape: `${DISC}M8 3v10a5 5 0 0 0 0-10Z` },
   ramping_up: { word: "Ramping up", severity: 4, shape: "M1 10h3.5v5H1ZM6.2 6h3.5v9H6.2ZM11.5 1H15v14h-3.5Z" },
   dry_run_open: { word: "Dry run", severity: 3, shape: `${OCTAGON}M5.8 3 3 5.8v4.4L5.8 13h4.4L13 10.2V5.8L10.2 3Z` },
   strained: { word: "Closed", severity: 2, shape: "M8 1l7.5 14H.5ZM7.2 6v4.6h1.6V6ZM7.2 11.8v1.7h1.6v-1.7Z" },
   forced_closed: { word: "Forced closed", severity: 1, shape: `${DIAMOND}M8 5a3 3 0 1 0 0 6 3 3 0 0 0 0-6Z` },
-  dry_run: { word: "Dry run", severity: 1, shape: "M8 1a7 7 0 1 1 0 14A7 7 0 0 1 8 1ZM8 3a5 5 0 1 0 0 10A5 5 0 0 0 8 3Z" },
+  dry_run: { word: "Dry run", severity: 1, shape: `${DISC}M8 3a5 5 0 1 0 0 10A5 5 0 0 0 8 3Z` },
   closed: { word: "Closed", severity: 0, shape: "M8 3.5a4.5 4.5 0 1 1 0 9 4.5 4.5 0 0 1 0-9Z" },
 };
 
@@ -539,7 +540,8 @@ class Board {
     const row = this.rows.get(told.name) ?? this.#add(told.name);
     row.turn = this.#turn;
     const before = row.circuit.take(told, now);
-    row.circuit.series.put(this.newest, told.calls ?? 0, told.bad ?? 0);
+    // A circuit that is younger than the sample has none.
+    if (isNumber(told.calls)) row.circuit.series.put(this.newest, told.calls, told.bad);
     if (row.weight !== row.circuit.weight) {
       row.weight = row.circuit.weight;
       this.#isDisordered = true;
@@ -928,17 +930,6 @@ const TALLY = {
 const UNLIMITED = 4_294_967_295;
 const limitText = (limit) => (limit === UNLIMITED ? "none" : count(limit));
 
-const ORDERED = {
-  force_open: "forced the circuit open",
-  force_closed: "forced the circuit closed",
-  dry_run: "began a dry run",
-  automatic: "gave the circuit back to its rules",
-  trip: "tripped the circuit",
-  reset: "reset the circuit",
-  settings: "changed settings",
-  release_settings: "released the settings",
-};
-
 /** Tells an event in a sentence. */
 function eventText(event) {
   switch (event.kind) {
@@ -950,7 +941,7 @@ function eventText(event) {
     case "mode": return `Mode: ${words(event.to)}, was ${words(event.from)}.`;
     case "limit": return `Limit of calls in flight: ${limitText(event.to)}, was ${limitText(event.from)}.`;
     case "settings": return `${numbered(event.changed, "setting")} changed.`;
-    case "ordered": return `${event.actor} ${ORDERED[event.order] ?? `ordered ${words(event.order)}`}.`;
+    case "ordered": return `${event.actor} ordered: ${words(event.order)}.`;
     case "added": return "Registered.";
     case "removed": return "Removed.";
     default: return `${words(event.kind)}.`;
@@ -1091,7 +1082,7 @@ class Details {
 
   #take({ snapshot, settings, events, histogram, diagram }) {
     const isListed = board.newest < 0 || board.rows.has(this.#name);
-    this.#notice(isListed ? "" : "The stream does not list this circuit, as others are worse: it is asked for now and then.");
+    this.#notice(isListed ? "" : "The stream does not list this circuit, as others are worse; it is asked for instead.");
     this.#showOutcomes(snapshot);
     this.#showEvents(events);
     this.#showMarks(events);
