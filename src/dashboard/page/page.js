@@ -24,6 +24,9 @@ function duration(seconds) {
   return seconds < 5_970 ? `${short(seconds / 60)} min` : age(seconds);
 }
 
+/** Writes seconds that somebody chose, which are round mostly. */
+const roundDuration = (seconds) => duration(seconds).replace(".0 ", " ");
+
 /** Writes how long something has lasted, in whole units. */
 function age(seconds) {
   if (!isNumber(seconds)) return ABSENT;
@@ -147,7 +150,7 @@ function strainText(circuit, strain) {
   }
   if (strain === "slow") return shareText(window?.slow ?? 0, calls, "were slow", circuit.slow_threshold) + early;
   const refused = sum(window, REFUSED_FOR_PLACE);
-  return `${numbered(refused, "call")} refused for want of a place in ${duration(circuit.window_length)}`;
+  return `${numbered(refused, "call")} refused for want of a place in ${roundDuration(circuit.window_length)}`;
 }
 
 /** Says what a circuit does and why, without an end, as the time of the next probe may follow. */
@@ -227,20 +230,20 @@ function drawSeries(fields, series, newest) {
   return Math.max(...highest);
 }
 
-/** Returns the path of the area below a line 24 units high, with gaps where samples are missing. */
+/** Returns the path of the area below a line of steps, 24 units high, with gaps where samples are missing. */
 function areaPath(line, oldest, newest, top) {
   let path = "";
   let isDrawing = false;
   for (let sample = oldest; sample <= newest; sample++) {
     const value = line(sample);
-    const x = SAMPLES - 1 - (newest - sample);
+    const x = SAMPLES - (newest - sample);
     if (Number.isNaN(value)) {
-      if (isDrawing) path += `L${x - 1} 24Z`;
+      if (isDrawing) path += "V24Z";
       isDrawing = false;
       continue;
     }
-    if (!isDrawing) path += `M${x} 24`;
-    path += `L${x} ${Math.round(240 - (240 * value) / top) / 10}`;
+    if (!isDrawing) path += `M${x - 1} 24`;
+    path += `V${Math.round(240 - (240 * value) / top) / 10}H${x}`;
     isDrawing = true;
   }
   return isDrawing ? `${path}V24Z` : path;
@@ -935,7 +938,7 @@ function eventText(event) {
   switch (event.kind) {
     case "transition": {
       const to = KINDS[event.to]?.word ?? words(event.to);
-      const long = isNumber(event.open_for) ? ` For ${duration(event.open_for)}.` : "";
+      const long = isNumber(event.open_for) ? ` For ${roundDuration(event.open_for)}.` : "";
       return `${to}: ${causeText(event.cause)}.${long}`;
     }
     case "mode": return `Mode: ${words(event.to)}, was ${words(event.from)}.`;
@@ -1012,6 +1015,7 @@ class Details {
     for (const filled of this.#dialog.querySelectorAll("tbody, ol, .decades")) filled.replaceChildren();
     this.#dialog.querySelector("h2 bdi").textContent = name;
     this.#notice("");
+    this.#dialog.classList.remove("unknown");
     if (!this.#dialog.open) this.#dialog.showModal();
     this.#dialog.scrollTop = 0;
     byId("details-name").focus();
@@ -1053,20 +1057,18 @@ class Details {
   /** Asks the server for what the stream does not tell, now and every few seconds. */
   async refresh() {
     clearTimeout(this.#timer);
+    if (this.#name === null) return;
     const asked = (this.#asked += 1);
     const isWanted = () => asked === this.#asked;
-    try {
-      const answer = await fetch(`${base}circuit?name=${encodeURIComponent(this.#name)}`, { cache: "no-store" });
-      const told = answer.ok ? await answer.json() : null;
-      if (!isWanted()) return;
-      const isGone = answer.status === 404;
-      this.#dialog.classList.toggle("unknown", isGone);
-      if (told) this.#take(told);
-      else this.#notice(isGone ? "There is no circuit of this name." : `The server answered ${answer.status}.`);
-    } catch {
-      if (isWanted()) this.#notice("The server does not answer; it is asked again.");
-    }
-    if (isWanted()) this.#timer = setTimeout(() => this.#refreshIfLive(), Details.REFRESH_MS);
+    const query = `${base}circuit?name=${encodeURIComponent(this.#name)}`;
+    const answer = await fetch(query, { cache: "no-store" }).catch(() => null);
+    const told = await (answer?.ok ? answer.json().catch(() => null) : null);
+    if (!isWanted()) return;
+    this.#timer = setTimeout(() => this.#refreshIfLive(), Details.REFRESH_MS);
+    const isGone = answer?.status === 404;
+    this.#dialog.classList.toggle("unknown", isGone);
+    if (told) this.#take(told);
+    else this.#notice(isGone ? "There is no circuit of this name." : "The server does not answer; it is asked again.");
   }
 
   #refreshIfLive() {
@@ -1101,7 +1103,7 @@ class Details {
   }
 
   #showOutcomes({ window, lifetime, window_length }) {
-    this.#fields.text("window_length", `Last ${duration(window_length)}`);
+    this.#fields.text("window_length", `Last ${roundDuration(window_length)}`);
     const isShown = (kind) => ["success", "failure", "timeout"].includes(kind) || lifetime[kind] > 0;
     const kinds = Object.keys(TALLY).filter(isShown);
     const rows = kinds.map((kind) => [kind, window[kind] ?? 0, lifetime[kind] ?? 0]);
@@ -1128,7 +1130,7 @@ class Details {
   /** Marks when the circuit opened. */
   #showMarks(events) {
     const opened = events.filter(({ kind, to, age }) => kind === "transition" && to === "open" && age < SAMPLES);
-    const path = opened.map(({ age }) => `M${(SAMPLES - 1 - age).toFixed(1)} 0V24`).join("");
+    const path = opened.map(({ age }) => `M${(SAMPLES - age).toFixed(1)} 0V24`).join("");
     this.#fields.attribute(this.#fields.lines[2], "d", path);
   }
 
@@ -1152,7 +1154,7 @@ class Details {
     this.#fields.attribute(marks, "d", marked.map((seconds) => `M${at(Math.log10(seconds)).toFixed(2)} 0V24`).join(""));
     const decades = bins.size > 0 ? Array.from({ length: last - first + 1 }, (_, index) => first + index) : [];
     this.#fill(".decades", decades, (decade) => {
-      const label = make("span", duration(10 ** decade).replace(".0", ""));
+      const label = make("span", roundDuration(10 ** decade));
       label.style.left = `${at(decade)}%`;
       return label;
     });
