@@ -379,8 +379,8 @@ class Row {
     this.element.setAttribute("data-circuit", circuit.name);
     this.button = this.element.querySelector("button");
     this.button.setAttribute("aria-label", `Details of ${circuit.name}`);
-    this.button.title = circuit.name;
-    this.button.firstElementChild.textContent = circuit.name;
+    const shown = this.button.firstElementChild;
+    shown.textContent = shown.title = circuit.name;
     this.fields = new Fields(this.element);
     this.meter = [...this.element.querySelectorAll(".rate rect")];
     this.mix = [...this.fields.element("mix").children];
@@ -500,6 +500,8 @@ class Board {
   /** How long an order stands at least, and how long a resting pointer or focus keeps it. */
   static REORDER_MS = 3_000;
   static AT_REST_MS = 30_000;
+  /** So many rows are laid out although they are out of view, for paper and pictures of the whole page. */
+  static FEW = 50;
 
   rows = new Map();
   newest = -1;
@@ -534,6 +536,7 @@ class Board {
     for (const told of state.circuits) this.#takeOne(told, now);
     for (const row of this.rows.values()) if (row.turn !== this.#turn) this.#remove(row);
     this.#unlisted = state.unlisted ?? 0;
+    this.#list.classList.toggle("many", this.rows.size > Board.FEW);
     if (this.#orderedAt === -Infinity) this.order(now);
     this.#showRest();
     return isMissing;
