@@ -349,7 +349,8 @@ function showState(fields, root, circuit) {
   fields.attribute(root, "data-kind", kind);
   fields.attribute(fields.element("shape"), "d", shape);
   fields.text("state", word);
-  const since = isNumber(told.since) ? `for ${age(told.since)}` : "";
+  // It is the state's age; that of an order is not told.
+  const since = told.mode === "automatic" && isNumber(told.since) ? `for ${age(told.since)}` : "";
   fields.text("since", [kind === "strained" ? "strained" : "", since].filter(Boolean).join(", "));
   fields.text("why", whyText(told, kind, strain));
   fields.text("callers", callersText(told, kind, strain));
