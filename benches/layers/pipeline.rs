@@ -7,9 +7,12 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use portcullis::{
     circuit_breaker::CircuitBreaker,
     metrics::Publisher,
-    pipeline::{Fault, Pipeline},
+    pipeline::{Builder, Fault, Pipeline},
+    tracing::Tracing,
 };
 use tower::{Layer, Service};
+use tracing::{level_filters::LevelFilter, subscriber::set_global_default};
+use tracing_subscriber::{Registry as Spans, layer::SubscriberExt};
 
 use crate::{Failed, RUNTIME, calls, echo, later, once, thousand};
 
@@ -42,14 +45,30 @@ fn open(bencher: Bencher<'_, '_>) {
     calls_through(bencher, echo(), CircuitBreaker::trip);
 }
 
-/// With an exporter installed, and scraped now and then: it keeps the samples until it is.
+/// As `ready_at_once`, with metrics published and transitions traced, for listeners that are there.
+#[divan::bench(threads = [1, 2])]
+fn published_and_traced(bencher: Bencher<'_, '_>) {
+    // Unless another bench has.
+    let _ = set_global_default(Spans::default().with(LevelFilter::INFO));
+    published(bencher, |builder, publisher| {
+        let builder = builder.observed_by(publisher.circuit_transitions());
+        builder.observed_by(Tracing)
+    });
+}
+
 #[divan::bench(threads = [1, 2])]
 fn durations_recorded(bencher: Bencher<'_, '_>) {
+    published(bencher, |builder, publisher| {
+        builder.observed_by(publisher.call_durations())
+    });
+}
+
+/// With an exporter installed, and scraped now and then: it keeps the samples until it is.
+fn published(bencher: Bencher<'_, '_>, observed: fn(Builder, &Publisher) -> Builder) {
     static EXPORTER: LazyLock<PrometheusHandle> =
         LazyLock::new(|| PrometheusBuilder::new().install_recorder().expect("one"));
     let publisher = Publisher::new();
-    let pipeline = Pipeline::builder("layers")
-        .observed_by(publisher.call_durations())
+    let pipeline = observed(Pipeline::builder("layers"), &publisher)
         .fallback(|_: &Fault<Failed>| 0)
         .build()
         .expect("valid");

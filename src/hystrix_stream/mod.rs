@@ -54,6 +54,7 @@
 //! let config = HystrixStream::with(&registry, Settings::config().subscribers(5))?;
 //! let operators: Router = Router::new()
 //!     .route_service("/hystrix.stream", metrics.clone())
+//!     .route_service("/dashboard/proxy.stream", metrics.clone())
 //!     .route_service("/hystrix/config.stream", config.clone());
 //!
 //! let listener = TcpListener::bind("127.0.0.1:9001").await?;
@@ -76,24 +77,37 @@
 //! A connection whose client does not read at all outlives a [shutdown](HystrixStream::shut_down) of the stream: give
 //! the end of a server a deadline.
 //!
+//! A pipeline is about 2 kB of a text, and 5 µs of the worker thread that makes it. With thousands of keys, choose a
+//! longer interval and fewer subscribers: each may hold a text or two that it does not read.
+//!
 //! Between texts more than five seconds apart, and where no pipeline is registered, comments are sent, so that
 //! nobody on the way takes the connection for dead.
 //!
-//! Netflix's dashboard without its Java server is a folder of files; its page asks `../proxy.stream`, which is
-//! this route under another name. Mount it there too, and open `monitor/monitor.html?stream=local`. (That is from
-//! the page's own files; no test opens it.)
+//! # Netflix's dashboard
+//!
+//! The dashboard needs nothing of its Java server: serve the folder `src/main/webapp` of its repository as files,
+//! say at `/dashboard`, mount the stream at `/dashboard/proxy.stream` too, as in the example above, and open
+//! `/dashboard/monitor/monitor.html?stream=local&title=Shop`. (Tried in Chromium with the files of January 2018, the
+//! last there are; CI has no copy of them.)
+//!
+//! The page loads underscore.js from `cdnjs.cloudflare.com`, and is empty where it cannot. There are no thread pools,
+//! so that part says "Loading ..." for ever. A pipeline that was removed stays on the page, with its last numbers,
+//! until the page is loaded anew. When a server comes back, the page goes on; after a 503 it does not ask again, nor
+//! does Turbine 1 ask that host: be generous with [`Settings::subscribers`]. Whatever
+//! stands in `title` becomes part of the page, scripts too, so keep it off the origin of routes that change things.
 //!
 //! # What is told
 //!
 //! Each field of Hystrix's schema is there. All numbers are integers, and times are milliseconds, rounded to the
-//! nearest; below, "window" and the like are fields of the [`Snapshot`](crate::pipeline::Snapshot), and settings are
-//! those of the [`pipeline`](crate::pipeline::Settings).
+//! nearest; no setting is told as more than 2147483647, Java's largest integer. Below, "window" and the like are fields
+//! of the [`Snapshot`](crate::pipeline::Snapshot), and settings are those of the
+//! [`pipeline`](crate::pipeline::Settings).
 //!
 //! | field | is |
 //! |---|---|
 //! | `type` | `"HystrixCommand"`. There are no pools and no collapsers, and so no messages of theirs. |
-//! | `name` | The name. Control characters and ``% < > & " ' ` \`` are percent-encoded: the dashboard puts names into its HTML as they are. |
-//! | `group`, `threadPool` | What comes before the first `:` of the name, for a key the name of its set; else the name. |
+//! | `name` | The name. Control characters, line separators and ``% < > & " ' ` \`` are percent-encoded: the dashboard puts names into its HTML as they are. |
+//! | `group`, `threadPool` | What comes before the first `:` of the name, such as the set of a key; without one, the name. |
 //! | `currentTime` | The calendar's time since 1970. |
 //! | `isCircuitBreakerOpen` | Whether the circuit refuses calls, or a trickle of them is let through: see [`States`]. In dry run, `false`. |
 //! | `errorPercentage` | Of `requestCount`, `errorCount`, rounded down. |

@@ -34,11 +34,12 @@ pub enum Content {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum States {
-    /// As a boolean, which readers with types need, such as Turbine: half-open is open, and ramping up is not.
+    /// As a boolean, which readers with types need: half-open is open, and ramping up is not.
     #[default]
     OpenOrNot,
     /// As a boolean where that says it all, else as `"Half-Open"` or `"Ramping-Up"`, which Hystrix's dashboard shows
-    /// in orange. For pages that read this stream themselves.
+    /// in orange. For pages that read this stream themselves: of what Turbine has counted, that page shows no third
+    /// value beside open and closed.
     Named,
 }
 

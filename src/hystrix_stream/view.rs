@@ -10,13 +10,14 @@ use crate::{
 /// A pipeline as both streams tell of it.
 pub(super) struct View {
     pub(super) name: String,
-    /// The set of a pipeline that was made for a key, or what comes before the first colon of a name; else the name.
+    /// What comes before the first colon of the name, if it has one.
     pub(super) group: String,
     pub(super) snapshot: Snapshot,
     pub(super) settings: pipeline::Settings,
 }
 
-/// Java's largest integer, in which Hystrix says "any number".
+/// Java's largest integer, in which Hystrix says "any number". Its settings are no larger, and Turbine keeps but the
+/// lower half of what is.
 pub(super) const ANY_NUMBER: u32 = i32::MAX.unsigned_abs();
 
 impl View {
@@ -49,7 +50,7 @@ impl View {
     pub(super) fn timeout_ms(&self) -> u64 {
         let timeout = self.settings.timeout.unwrap_or_default();
         // Up, since only none is none.
-        timeout.as_nanos().div_ceil(1_000_000) as u64
+        for_java(timeout.as_nanos().div_ceil(1_000_000) as u64)
     }
 
     /// Returns the failure rate that trips the circuit, in percent; 100 if none does.
@@ -59,12 +60,16 @@ impl View {
     }
 
     pub(super) fn open_for_ms(&self) -> u64 {
-        whole_ms(self.settings.circuit_breaker.open_for)
+        for_java(whole_ms(self.settings.circuit_breaker.open_for))
     }
 
     pub(super) fn window_ms(&self) -> u64 {
         whole_ms(self.snapshot.window_length)
     }
+}
+
+fn for_java(ms: u64) -> u64 {
+    ms.min(ANY_NUMBER.into())
 }
 
 /// Returns the nearest number of milliseconds.

@@ -64,6 +64,8 @@ impl AddAssign for Totals {
 #[derive(Default)]
 pub(super) struct Ledger {
     edition: u64,
+    /// How many publications have entered what they saw and may not have written all of it.
+    under_way: usize,
     accounts: HashMap<Arc<str>, Account>,
 }
 
@@ -76,6 +78,8 @@ struct Account {
     snapshots: Vec<Snapshot>,
     /// How many calls had ended when it was last looked at.
     ended: u64,
+    /// Whether an older publication may yet write over that they are gone.
+    is_in_doubt: bool,
 }
 
 impl Ledger {
@@ -84,14 +88,18 @@ impl Ledger {
         self.edition
     }
 
-    /// Enters all pipelines that there are, and returns what is to be written.
+    /// Enters all pipelines that there are, and returns what is to be written; then it is to be
+    /// [left](Self::leave).
     pub(super) fn enter(&mut self, mut seen: Vec<Seen>, series: &AllSeries) -> Vec<Figures> {
         self.edition += 1;
+        let is_alone = self.under_way == 0;
+        self.under_way += 1;
         let mut addresses = HashSet::new();
         seen.retain(|(control, _)| addresses.insert(control.address()));
         let mut to_write = HashSet::new();
         for (name, account) in &mut self.accounts {
-            if account.dismiss(&addresses) {
+            if account.dismiss(&addresses) || account.is_in_doubt {
+                account.is_in_doubt = !is_alone;
                 to_write.insert(Arc::clone(name));
             }
         }
@@ -107,6 +115,11 @@ impl Ledger {
             Some(account.figures(name))
         });
         figures.collect()
+    }
+
+    /// Takes note that all that was to be written is.
+    pub(super) const fn leave(&mut self) {
+        self.under_way -= 1;
     }
 }
 

@@ -30,7 +30,18 @@
 //! | `portcullis_queued` | gauge | | calls that wait |
 //! | `portcullis_call_duration_seconds` | histogram | | from admission on, of each call; where [`CallDurations`] observe |
 //!
-//! `examples/operations` in the repository has alert rules for Prometheus and a dashboard for Grafana.
+//! `examples/operations` in the repository has alert rules for Prometheus, to be named under `rule_files`, and a
+//! dashboard for Grafana, to be imported. Those tell instances apart by the labels that Prometheus gives itself.
+//!
+//! # Dependencies
+//!
+//! This feature speaks to recorders of metrics 0.24. With an exporter for another version everything compiles and
+//! nothing is exported; for Prometheus, and a route of your own as below, it is
+//!
+//! ```toml
+//! portcullis = { version = "0.1", features = ["metrics"] }
+//! metrics-exporter-prometheus = { version = "0.18", default-features = false }
+//! ```
 //!
 //! # Examples
 //!
@@ -106,7 +117,8 @@
 //!
 //! A handle of the crate `metrics` that was made before there was a recorder does nothing, for ever; so does one
 //! of a series that an exporter has dropped for being idle. The publisher keeps none: totals and gauges are right
-//! from the first publication that finds a recorder, those of earlier calls included. A histogram has no total to
+//! from the first publication that finds a recorder, those of earlier calls included; but what has gone by then is
+//! not told. A histogram has no total to
 //! be told: it has the calls that ended since there is a recorder. Its handle is held from one publication to the
 //! next, if calls came before; so give an exporter an idle timeout of at least twice the interval of publications.
 //!
@@ -120,6 +132,8 @@
 //! Totals of a name never fall. A pipeline that is evicted, or removed, leaves its totals behind, its gauges are
 //! set to zero once, and if its name comes again, counting goes on; unless it came and went between two publications.
 //! A key takes the length of its window to be evicted, so publish more often than that.
+//! Pipelines of one name in several registries are added up as those of `other` are. One publisher should watch
+//! them all: of two that tell a recorder of one name, the gauges are those of whoever was last.
 
 mod call_durations;
 mod catalogue;

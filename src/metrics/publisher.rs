@@ -98,6 +98,7 @@ impl Publisher {
     /// It takes about 20 µs for each name, and blocks nobody.
     pub fn publish(&self) {
         let figures = self.look();
+        let _written = Written(&self.ledger);
         with_recorder(|recorder| {
             describe_all(recorder);
             self.transitions.write(recorder);
@@ -153,6 +154,15 @@ impl Publisher {
             (control, snapshot)
         })
         .collect()
+    }
+}
+
+/// Says that a publication is over, even if the recorder panics.
+struct Written<'a>(&'a Mutex<Ledger>);
+
+impl Drop for Written<'_> {
+    fn drop(&mut self) {
+        self.0.lock().leave();
     }
 }
 

@@ -1,10 +1,17 @@
 //! Which names have series of their own, and the histograms of those whose calls are recorded.
 
-use std::{fmt, mem, sync::Arc, time::Duration};
+use std::{
+    fmt, mem,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use foldhash::fast::RandomState;
 use metrics::{Histogram, Key, Recorder, with_recorder};
-use papaya::HashMap;
+use papaya::{HashMap, HashMapRef, LocalGuard};
 use parking_lot::Mutex;
 
 use super::{
@@ -20,9 +27,12 @@ const OTHER: &str = "other";
 pub(super) struct AllSeries {
     named: HashMap<Arc<str>, Named, RandomState>,
     other: Arc<str>,
-    /// How many are left.
-    places: Mutex<u32>,
+    /// How many are left, for ever fewer: only who holds `naming` takes one.
+    places: AtomicU32,
+    naming: Mutex<()>,
 }
+
+type Pinned<'a> = HashMapRef<'a, Arc<str>, Named, RandomState, LocalGuard<'a>>;
 
 /// What is replaced as a whole: calls read it without a lock.
 struct Named {
@@ -52,35 +62,48 @@ impl AllSeries {
         Self {
             named,
             other,
-            places: Mutex::new(max_names),
+            places: AtomicU32::new(max_names),
+            naming: Mutex::default(),
         }
     }
 
     /// Returns the name whose series stand for a name.
     pub(super) fn name_for(&self, name: &str) -> Arc<str> {
         let named = self.named.pin();
-        if let Some(known) = named.get(name) {
-            return Arc::clone(&known.name);
+        let known = self.place_of(name, &named);
+        Arc::clone(known.map_or(&self.other, |known| &known.name))
+    }
+
+    /// Returns the place of a name, a new one if there is room, or that of all others.
+    #[cold]
+    fn place_of<'a>(&self, name: &str, named: &'a Pinned<'_>) -> Option<&'a Named> {
+        let own = || named.get(name);
+        let known = own().or_else(|| {
+            self.make_place(name, named);
+            own()
+        });
+        known.or_else(|| named.get(&self.other))
+    }
+
+    fn make_place(&self, name: &str, named: &Pinned<'_>) {
+        // Without the lock, which each call of a name without a place would take.
+        if self.places.load(Ordering::Acquire) == 0 {
+            return;
         }
-        let mut places = self.places.lock();
-        if *places == 0 {
-            return Arc::clone(&self.other);
+        let _naming = self.naming.lock();
+        let places = self.places.load(Ordering::Relaxed);
+        if places > 0 && named.get(name).is_none() {
+            let name: Arc<str> = name.into();
+            named.insert(Arc::clone(&name), Named::new(name));
+            // After the name, so that whoever finds no place left finds the name that took the last.
+            self.places.store(places - 1, Ordering::Release);
         }
-        let name: Arc<str> = name.into();
-        if named.get(&name).is_none() {
-            *places -= 1;
-            named.insert(Arc::clone(&name), Named::new(Arc::clone(&name)));
-        }
-        name
     }
 
     /// Records how long a call took.
     pub(super) fn record(&self, name: &str, duration: Duration) {
         let named = self.named.pin();
-        let known = named.get(name).or_else(|| {
-            let name = self.name_for(name);
-            named.get(&name)
-        });
+        let known = named.get(name).or_else(|| self.place_of(name, &named));
         let Some(known) = known else {
             return;
         };
@@ -146,5 +169,41 @@ impl fmt::Debug for AllSeries {
         f.debug_struct("AllSeries")
             .field("names", &self.named.len())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(portcullis_loom)))]
+mod tests {
+    use std::{sync::Barrier, thread};
+
+    use super::*;
+
+    #[test]
+    fn names_that_come_at_once_take_no_more_places_than_there_are_and_keep_them() {
+        for _ in 0..100 {
+            take_places_at_once();
+        }
+    }
+
+    fn take_places_at_once() {
+        let series = AllSeries::new(5);
+        let names = ["0", "1", "2", "3", "4", "5", "6", "7"];
+        let standing_for = || names.map(|name| series.name_for(name));
+        let begin = Barrier::new(4);
+        let told: Vec<_> = thread::scope(|scope| {
+            let threads = [(); 4].map(|()| {
+                scope.spawn(|| {
+                    begin.wait();
+                    standing_for()
+                })
+            });
+            threads.map(|one| one.join().unwrap()).into()
+        });
+        let now = standing_for();
+        let own = now.iter().zip(names).filter(|(is, name)| &***is == *name);
+        assert_eq!(own.count(), 5);
+        for told in told {
+            assert_eq!(told, now);
+        }
     }
 }

@@ -34,6 +34,7 @@ type By = (&'static str, &'static str);
 impl Sheet<'_> {
     pub(super) fn write(&self) {
         self.write_calls();
+        self.write_rejections();
         self.write_circuit();
         self.write_load();
         self.write_latencies(&LATENCY, |snapshot| &snapshot.latency);
@@ -56,6 +57,22 @@ impl Sheet<'_> {
             ],
         );
         self.counters(
+            &FALLBACKS,
+            "outcome",
+            [
+                ("success", tally.fallback_success),
+                ("failure", tally.fallback_failure),
+                ("rejected", tally.fallback_rejected),
+            ],
+        );
+        self.counter(&SLOW_CALLS, None, tally.slow);
+        self.counter(&WOULD_REJECT, None, tally.would_reject);
+        self.counter(&OPENED, None, totals.times_opened);
+    }
+
+    fn write_rejections(&self) {
+        let tally = &self.figures.totals.tally;
+        self.counters(
             &REJECTIONS,
             "reason",
             [
@@ -72,18 +89,6 @@ impl Sheet<'_> {
                 ("other", tally.other_rejection),
             ],
         );
-        self.counters(
-            &FALLBACKS,
-            "outcome",
-            [
-                ("success", tally.fallback_success),
-                ("failure", tally.fallback_failure),
-                ("rejected", tally.fallback_rejected),
-            ],
-        );
-        self.counter(&SLOW_CALLS, None, tally.slow);
-        self.counter(&WOULD_REJECT, None, tally.would_reject);
-        self.counter(&OPENED, None, totals.times_opened);
     }
 
     fn write_circuit(&self) {

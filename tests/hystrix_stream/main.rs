@@ -4,10 +4,13 @@
 mod support;
 
 mod config;
+mod listed;
 mod schema;
 mod served;
+mod sockets;
 mod states;
 mod subscribers;
+mod turbine;
 
 use std::{
     pin::Pin,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, future::pending};
 
 use portcullis::{
-    bulkhead::{self, QueueSettings},
+    bulkhead::{self, Bulkhead, QueueSettings},
     circuit_breaker,
     event::Mode,
     fallback::FallbackLayer,
@@ -71,6 +71,22 @@ const STRINGS: &[&str] = &[
 const STRINGS_OR_NULL: &[&str] = &["propertyValue_executionIsolationThreadPoolKeyOverride"];
 const PERCENTILES: &[&str] = &["latencyExecute", "latencyTotal"];
 const RANKS: &[&str] = &["0", "25", "50", "75", "90", "95", "99", "99.5", "100"];
+
+#[test]
+fn each_field_is_documented_with_its_source() {
+    let docs = include_str!("../../src/hystrix_stream/mod.rs");
+    let rows = docs.lines().filter_map(|line| line.strip_prefix("//! | `"));
+    let documented = rows.flat_map(|row| {
+        let (fields, source) = row.split_once("` | ").expect("two columns");
+        assert!(source.len() > 2, "{row}");
+        fields.split("`, `")
+    });
+    let mut documented: Vec<_> = documented.collect();
+    documented.sort_unstable();
+    let mut expected = [NUMBERS, BOOLEANS, STRINGS, STRINGS_OR_NULL, PERCENTILES].concat();
+    expected.sort_unstable();
+    assert_eq!(documented, expected);
+}
 
 fn keys(object: &Value) -> BTreeSet<&str> {
     let fields = object.as_object().expect("an object");
@@ -301,23 +317,31 @@ fn properties() -> Value {
 #[tokio::test(start_paused = true)]
 async fn fallbacks_that_fail_or_are_refused_are_told_apart() {
     let registry = Registry::new();
-    let cold = |_: &Fault<BoxError>| std::future::ready(Err::<&str, BoxError>("cold".into()));
-    let fallback = FallbackLayer::future(cold);
+    let cold = |_: &Fault<BoxError>| async {
+        tokio::time::sleep(ms(10)).await;
+        Err::<&str, BoxError>("cold".into())
+    };
+    let guard = Bulkhead::new(bulkhead::Settings::default().limit(1)).unwrap();
+    let fallback = FallbackLayer::future(cold).guarded_by(guard);
     let pipeline = Pipeline::builder("inventory").fallback_layer(fallback);
     let pipeline = registry.register(pipeline).unwrap();
     let service = pipeline.layer().layer(service_fn(work));
+    // Of each three at a time, one has the fallback.
     for _ in 0..2 {
-        soon(service.clone().oneshot(Ask::Fail)).await.unwrap_err();
+        let calls = (0..3).map(|_| service.clone().oneshot(Ask::Fail));
+        let answers = soon(futures_util::future::join_all(calls)).await;
+        assert!(answers.iter().all(Result::is_err));
     }
     let message = first_message(&HystrixStream::new(&registry)).await;
     assert_says(
         &message,
         &json!({
-            "rollingCountFailure": 2,
+            "rollingCountFailure": 6,
             "rollingCountFallbackFailure": 2,
             "rollingCountFallbackMissing": 0,
-            "rollingCountFallbackRejection": 0,
-            "rollingCountExceptionsThrown": 2,
+            "rollingCountFallbackRejection": 4,
+            "rollingCountFallbackSuccess": 0,
+            "rollingCountExceptionsThrown": 6,
         }),
     );
 }

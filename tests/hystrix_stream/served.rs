@@ -138,3 +138,43 @@ async fn a_client_that_leaves_gives_its_place_back() {
     end.send(()).unwrap();
     shortly(server).await.unwrap();
 }
+
+#[tokio::test]
+async fn streams_of_http_2_end_each_by_itself_and_all_at_a_shutdown() {
+    let registry = registry();
+    let stream = with(&registry, Settings::default().interval(ms(100)));
+    let router = Router::new().route_service("/", stream.clone());
+    let (address, end, server) = serve(router, stream.clone()).await;
+    let connection = shortly(TcpStream::connect(address)).await.unwrap();
+    let (mut requests, connection) = shortly(h2::client::handshake(connection)).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let mut bodies = Vec::new();
+    for _ in 0..2 {
+        let request = Request::get("http://localhost/").body(()).unwrap();
+        let (answer, _) = requests.send_request(request, true).unwrap();
+        let answer = shortly(answer).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        bodies.push(answer.into_body());
+    }
+    for body in &mut bodies {
+        let first = shortly(body.data()).await.expect("a text").unwrap();
+        assert!(first.starts_with(b"data: {"));
+    }
+
+    drop(bodies.pop());
+    shortly(async {
+        while stream.subscribers() > 1 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let mut body = bodies.remove(0);
+    drop(shortly(body.data()).await.expect("another text").unwrap());
+    end.send(()).unwrap();
+    while let Some(chunk) = shortly(body.data()).await {
+        chunk.expect("it is not cut off");
+    }
+    drop((body, requests));
+    shortly(server).await.unwrap();
+    shortly(connection).await.unwrap().unwrap();
+}

@@ -18,7 +18,7 @@ use tower::{Layer, ServiceExt, util::BoxCloneSyncService};
 
 use crate::{AT_ONCE, Backend, Call, builder, millis, support::soon, text};
 
-const NAME: &str = "inventory \"east\"\\1";
+const NAME: &str = "größe \"east\"\n\\1";
 
 /// What a snapshot says, in the metrics' terms.
 pub(crate) fn expected(snapshot: &Snapshot) -> BTreeMap<String, f64> {

@@ -10,6 +10,8 @@ const DOCS: &str = include_str!("../../src/metrics/mod.rs");
 const ALERTS: &str = include_str!("../../examples/operations/alerts.yml");
 const DASHBOARD: &str = include_str!("../../examples/operations/grafana-dashboard.json");
 
+const GROUPING: &str = r"by \(([^)]*)\)";
+
 /// The values of each label of each metric, and the types of the metrics.
 struct Emitted {
     labels: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
@@ -78,7 +80,7 @@ impl Emitted {
                 }
             }
         }
-        for by in matches(r"by \(([^)]*)\)", query) {
+        for by in matches(GROUPING, query) {
             for label in by[0].split(", ") {
                 assert!(known.contains(label), "no label {label} in {query}");
             }
@@ -156,7 +158,12 @@ async fn alert_rules_ask_for_what_there_is() {
             assert_eq!(values.next(), None, "{name} twice in {alert}");
             value.to_owned()
         };
-        emitted.check(&field("expr: "));
+        let query = field("expr: ");
+        emitted.check(&query);
+        // Two services may have pipelines of one name, of which one must not hide the other.
+        for by in matches(GROUPING, &query) {
+            assert!(by[0].starts_with("job, "), "{query}");
+        }
         for name in ["for: ", "severity: ", "summary: ", "description: "] {
             assert!(!field(name).is_empty());
         }
@@ -183,4 +190,27 @@ async fn the_dashboard_asks_for_what_there_is() {
     let variables = dashboard["templating"]["list"].as_array().unwrap();
     let query = variables[1]["query"]["query"].as_str().unwrap();
     emitted.check(query);
+}
+
+#[test]
+fn the_states_on_the_dashboard_have_their_names_and_the_worst_is_the_highest() {
+    let dashboard: serde_json::Value = serde_json::from_str(DASHBOARD).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let panel = panels.iter().find(|panel| panel["title"] == "Circuits");
+    let panel = panel.unwrap();
+    let names = &panel["fieldConfig"]["defaults"]["mappings"][0]["options"];
+    let query = panel["targets"][0]["expr"].as_str().unwrap();
+    let states = matches(
+        r#"(?:(\d) \* )?\(portcullis_circuit_state\{[^}]*state="([a-z_]+)"\} > bool 0\)"#,
+        query,
+    );
+    let states = states.iter().map(|one| {
+        let number = Some(&*one[0]).filter(|factor| !factor.is_empty());
+        let name = names[number.unwrap_or("1")]["text"].as_str().unwrap();
+        assert_eq!(name.replace([' ', '-'], "_"), one[1]);
+        &*one[1]
+    });
+    let states: Vec<_> = states.collect();
+    assert_eq!(states, ["ramping_up", "half_open", "open"]);
+    assert_eq!(names["0"]["text"], "closed");
 }

@@ -1,11 +1,8 @@
 //! The histogram of single calls, whatever recorders do with its series.
 
-use std::time::Duration;
-
-use metrics_util::MetricKindMask;
 use portcullis::{metrics::Publisher, pipeline::Pipeline};
 
-use crate::{AT_ONCE, Call, ask, builder, millis, prometheus, published, text::parse};
+use crate::{AT_ONCE, Call, ask, forgetful, millis, prometheus, published, text::parse};
 
 const COUNT: &str = r#"call_duration_seconds_count{name="a"}"#;
 const SUM: &str = r#"call_duration_seconds_sum{name="a"}"#;
@@ -56,14 +53,6 @@ async fn names_beyond_the_bound_share_a_histogram() {
     assert_eq!(samples.value(COUNT), 1.0);
     let others = r#"call_duration_seconds_count{name="other"}"#;
     assert_eq!(samples.value(others), 3.0);
-}
-
-/// An exporter of which each look drops what has not changed since the look before.
-fn forgetful() -> metrics_exporter_prometheus::PrometheusRecorder {
-    let at_once = Some(Duration::from_nanos(1));
-    builder()
-        .idle_timeout(MetricKindMask::ALL, at_once)
-        .build_recorder()
 }
 
 #[tokio::test(start_paused = true)]

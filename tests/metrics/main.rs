@@ -17,6 +17,7 @@ use std::{
 
 use futures_util::future::{BoxFuture, FutureExt};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
+use metrics_util::MetricKindMask;
 use portcullis::{metrics::Publisher, pipeline::Pipeline, rejection::BoxError};
 use tower::{Layer, Service, ServiceExt};
 
@@ -85,6 +86,14 @@ fn builder() -> PrometheusBuilder {
     PrometheusBuilder::new()
         .set_buckets_for_metric(durations, &[0.005, 0.05, 0.5])
         .unwrap()
+}
+
+/// An exporter of which each look drops what has not changed since the look before.
+fn forgetful() -> PrometheusRecorder {
+    let at_once = Some(Duration::from_nanos(1));
+    builder()
+        .idle_timeout(MetricKindMask::ALL, at_once)
+        .build_recorder()
 }
 
 /// Publishes to one recorder and reads what it then has to say.

@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    cell::Cell,
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -9,6 +10,8 @@ use std::{
     time::Duration,
 };
 
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use metrics_exporter_prometheus::PrometheusRecorder;
 use portcullis::{
     circuit_breaker,
     clock::Clock,
@@ -18,7 +21,9 @@ use portcullis::{
 };
 use tower::{Layer, ServiceExt};
 
-use crate::{AT_ONCE, Backend, Call, ask, prometheus, published, support::soon};
+use crate::{
+    AT_ONCE, Backend, Call, ask, forgetful, prometheus, published, support::soon, text::series,
+};
 
 async fn ask_key(keyed: &Keyed, key: &'static str) {
     let service = keyed
@@ -192,4 +197,107 @@ async fn a_look_that_was_overtaken_is_not_believed() {
         assert_eq!(late, 1.0);
         assert_eq!(samples.value(r#"limit{name="late"}"#), 100.0);
     }
+}
+
+/// Has something happen in the midst of a publication: before the first gauge is written.
+struct Interrupted<'a, F>(&'a PrometheusRecorder, Cell<Option<F>>);
+
+impl<F: FnOnce()> Recorder for Interrupted<'_, F> {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> Counter {
+        self.0.register_counter(key, metadata)
+    }
+
+    fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> Gauge {
+        if let Some(happen) = self.1.take() {
+            happen();
+        }
+        self.0.register_gauge(key, metadata)
+    }
+
+    fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
+        self.0.register_histogram(key, metadata)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_circuit_that_is_gone_stays_in_no_state_though_an_older_publication_ends_later() {
+    let (registry, recorder) = (Registry::new(), prometheus());
+    let publisher = Publisher::new().watching_all(&registry);
+    let pipeline = registered(&registry, "a", 1).await;
+    pipeline.circuit_breaker().trip();
+    let open = r#"circuit_state{name="a",state="open"}"#;
+    let overtaking = || {
+        registry.remove("a").unwrap();
+        assert_eq!(published(&publisher, &recorder).value(open), 0.0);
+    };
+    let overtaken = Interrupted(&recorder, Cell::new(Some(overtaking)));
+    metrics::with_local_recorder(&overtaken, || publisher.publish());
+    assert_eq!(published(&publisher, &recorder).value(open), 0.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_gone_is_not_written_for_ever_after_a_recorder_has_panicked() {
+    let (registry, recorder) = (Registry::new(), forgetful());
+    let publisher = Publisher::new().watching_all(&registry);
+    let _pipeline = registered(&registry, "a", 1).await;
+    // Past the hook, which would fill the screen.
+    let breaking = || std::panic::resume_unwind(Box::new("the recorder's own"));
+    let broken = Interrupted(&recorder, Cell::new(Some(breaking)));
+    let publishing = || metrics::with_local_recorder(&broken, || publisher.publish());
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(publishing)).unwrap_err();
+    registry.remove("a").unwrap();
+    assert_eq!(published(&publisher, &recorder).value(SUCCESSES_OF_A), 1.0);
+    // The exporter drops it now, and nothing brings it back.
+    recorder.handle().render();
+    assert_eq!(published(&publisher, &recorder).get(SUCCESSES_OF_A), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pipelines_of_one_name_in_two_registries_are_added_up() {
+    let (one, other, recorder) = (Registry::new(), Registry::new(), prometheus());
+    let publisher = Publisher::new().watching_all(&one).watching_all(&other);
+    let both = [
+        registered(&one, "a", 1).await,
+        registered(&other, "a", 2).await,
+    ];
+    for _ in 0..2 {
+        ask(&both[1], Call::Fail(Duration::ZERO)).await.unwrap_err();
+    }
+    let samples = published(&publisher, &recorder);
+    assert_eq!(samples.value(SUCCESSES_OF_A), 3.0);
+    assert_eq!(samples.value(r#"window_failure_ratio{name="a"}"#), 0.4);
+    assert_eq!(samples.value(r#"limit{name="a"}"#), 200.0);
+    for pipeline in both {
+        pipeline.circuit_breaker().trip();
+    }
+    let open = r#"circuit_state{name="a",state="open"}"#;
+    let opened = r#"circuit_opened_total{name="a"}"#;
+    let samples = published(&publisher, &recorder);
+    assert_eq!((samples.value(open), samples.value(opened)), (2.0, 2.0));
+    other.remove("a").unwrap();
+    let samples = published(&publisher, &recorder);
+    assert_eq!(samples.value(SUCCESSES_OF_A), 3.0);
+    assert_eq!((samples.value(open), samples.value(opened)), (1.0, 2.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn transitions_of_names_beyond_the_bound_are_added_up() {
+    let publisher = Publisher::up_to(1).unwrap();
+    for name in ["a", "b", "c"] {
+        let pipeline = Pipeline::builder(name).observed_by(publisher.circuit_transitions());
+        pipeline.build().unwrap().circuit_breaker().trip();
+    }
+    let samples = published(&publisher, &prometheus());
+    let opened = |name: &str| {
+        let labels = [("name", name), ("from", "closed"), ("to", "open")];
+        samples.get(&series("circuit_transitions_total", &labels))
+    };
+    assert_eq!(
+        ["a", "b", "c", "other"].map(opened),
+        [Some(1.0), None, None, Some(2.0)]
+    );
 }

@@ -2,7 +2,10 @@
 
 use std::sync::OnceLock;
 
-use portcullis::event::{Cause, Entry, Event, Mode, State};
+use portcullis::{
+    clock::Clock,
+    event::{Cause, Entry, Event, History, Mode, Observer, State},
+};
 use tower::Layer;
 
 use super::*;
@@ -104,6 +107,50 @@ async fn no_more_is_kept_than_was_asked_for() {
         assert_eq!(error.to_string(), expected);
     }
     assert!(builder().history(10_000).build().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_transition_is_known_until_later_events_push_it_out() {
+    let pipeline = builder().history(2).build().unwrap();
+    let control = pipeline.control();
+    let last = || {
+        let entry = control.last_transition()?;
+        let Event::Transition { to, .. } = entry.event else {
+            panic!("{entry:?} is none");
+        };
+        Some((entry.sequence, entry.age, to))
+    };
+    assert_eq!(last(), None);
+    pipeline.circuit_breaker().trip();
+    pipeline.circuit_breaker().reset();
+    assert_eq!(last(), Some((2, ms(0), State::Closed)));
+    tokio::time::advance(ms(300)).await;
+    pipeline.bulkhead().set_limit(3);
+    assert_eq!(last(), Some((2, ms(300), State::Closed)));
+    pipeline.bulkhead().set_limit(4);
+    assert_eq!(last(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_are_not_kept_by_a_history_that_is_told_of_everything() {
+    let history = History::new(10, Clock::new()).unwrap();
+    let telling = {
+        let history = history.clone();
+        move |name: Option<&str>, event: &Event| history.observe(name, event)
+    };
+    let builder = builder().bulkhead(limit(0)).observed_by(telling);
+    let pipeline = builder.build().unwrap();
+    let service = pipeline.layer().layer(Backend::default());
+    ask(&service, Ask::Succeed).await.unwrap_err();
+    pipeline.bulkhead().set_limit(1);
+    ask(&service, Ask::Succeed).await.unwrap();
+    assert!(matches!(
+        history.entries()[..],
+        [Entry {
+            event: Event::Limit { .. },
+            ..
+        }]
+    ));
 }
 
 #[tokio::test(start_paused = true)]
