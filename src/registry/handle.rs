@@ -329,9 +329,11 @@ impl Registry {
     }
 
     /// Releases the mode of a name, and what was set by hand on the circuit that has it.
-    pub(super) fn give_back(&self, listed: &Listed, name: &Pattern) {
-        self.shared.index.lock().order(name, None);
-        self.steer_by(listed, Control::obey_alone);
+    pub(super) fn give_back(&self, name: &Pattern) {
+        let named = self.shared.index.lock().order(name, None);
+        for listed in &named {
+            self.steer_by(listed, Control::obey_alone);
+        }
     }
 
     /// Sets the mode that was set for the names like this one, or that of the settings if none is any more.

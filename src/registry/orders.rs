@@ -1,10 +1,8 @@
 //! What operators order.
 
-use std::{error::Error, fmt, slice, sync::Arc};
+use std::{error::Error, fmt, sync::Arc};
 
-use super::{
-    ApplyError, ApplyReport, Pattern, Registry, SettingsSource, index::Listed, layers::Layers,
-};
+use super::{ApplyError, ApplyReport, Pattern, Registry, SettingsSource, layers::Layers};
 use crate::{
     event::{Event, Mode, OrderKind},
     gate::Handle,
@@ -93,7 +91,7 @@ impl Registry {
             Order::DryRun => mode(Mode::DryRun),
             Order::Automatic => {
                 tell();
-                self.give_back(&listed, &pattern);
+                self.give_back(&pattern);
             }
             Order::Trip => {
                 tell();
@@ -104,15 +102,16 @@ impl Registry {
                 circuit.reset();
             }
             Order::Settings(_) | Order::ReleaseSettings => {
-                return self.order_settings(&listed, &pattern, order, tell);
+                return self.order_settings(name, &pattern, order, tell);
             }
         }
         Ok(Applied::default())
     }
 
+    /// The pipeline may be another one of the name at each step: one that was evicted comes back.
     fn order_settings(
         &self,
-        listed: &Listed,
+        name: &str,
         pattern: &Pattern,
         order: &Order,
         tell: impl Fn(),
@@ -121,13 +120,13 @@ impl Registry {
             Order::Settings(source) => layers.with_addition(pattern, source),
             _ => layers.with_override(pattern, None),
         };
-        let one = slice::from_ref(listed);
-        self.check(one, change).map_err(OrderError::of)?;
+        let named = || self.matching(pattern);
+        self.check(&named(), change).map_err(OrderError::of)?;
         // Before it is in force: from then on, somebody else might apply it.
         tell();
-        self.relay(|| one.to_vec(), change)
-            .map_err(OrderError::of)?;
-        Ok(self.conform(listed))
+        self.relay(named, change).map_err(OrderError::of)?;
+        let report = self.conform_all(&named());
+        Ok(report.of(name).cloned().unwrap_or_default())
     }
 
     /// Gives the pipelines that match other settings than code and source say, and those that come later and match,

@@ -12,7 +12,9 @@ async fn refused(asking: Asking, status: u16) -> Answer {
 
 async fn refused_by((registry, app): (Registry, Router), asking: Asking, status: u16) -> Answer {
     let before = registry.get("inventory").unwrap().settings_in_force();
+    let is_told = asking.method != Method::HEAD;
     let answer = asking.of(&app).await;
+    assert_eq!(answer.body["error"].is_string(), is_told, "{status}");
     assert_eq!(answer.status.as_u16(), status, "{}", answer.body);
     let control = registry.get("inventory").unwrap();
     assert_eq!(control.circuit_breaker().mode(), Mode::Automatic);
@@ -311,6 +313,11 @@ async fn a_long_body_is_not_read() {
     // Nor one that does not say how long it is.
     let chunks = stream::repeat_with(|| Ok::<_, std::io::Error>(" ".repeat(1_000)));
     refused(forcing_open().body(Body::from_stream(chunks)), 413).await;
+    // Nor where the application reads bodies of any length.
+    let (registry, app) = served();
+    let app = app.layer(axum::extract::DefaultBodyLimit::disable());
+    let long = forcing_open().body(padded(64 * 1024 + 1));
+    refused_by((registry, app), long, 413).await;
     // Who is not let in is not read at all.
     let never = stream::pending::<Result<String, std::io::Error>>();
     let stranger = forcing_open().token("wrong").body(Body::from_stream(never));

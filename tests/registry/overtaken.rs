@@ -6,8 +6,8 @@ use std::{
 };
 
 use portcullis::{
-    event::Mode,
-    registry::{RegisterError, Registry, SettingsSource},
+    event::{Mode, OrderKind},
+    registry::{Order, RegisterError, Registry, SettingsSource},
 };
 
 use tower::ServiceExt;
@@ -182,4 +182,51 @@ async fn a_key_under_a_switch_goes_when_it_is_at_rest_and_comes_back_under_it() 
     }
     assert_eq!(again.circuit_breaker().mode(), Mode::ForcedClosed);
     assert!(registry.get("set:known before").is_some());
+}
+
+/// A registry whose pipeline `a` is replaced by another one of the name while it is told of an order.
+fn replacing(ordered: OrderKind) -> Arc<OnceLock<Registry>> {
+    let known: Arc<OnceLock<Registry>> = Arc::default();
+    let owner = Arc::clone(&known);
+    let scope = Scope::new().observed_by(move |_: Option<&str>, event: &Event| {
+        if matches!(event, Event::Ordered { order, .. } if *order == ordered) {
+            let registry = owner.get().unwrap();
+            registry.remove("a");
+            drop(registry.register(Pipeline::builder("a")).unwrap());
+        }
+    });
+    let registry = known.get_or_init(|| Registry::scoped(scope));
+    drop(registry.register(Pipeline::builder("a")).unwrap());
+    known
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_that_are_ordered_while_a_pipeline_is_replaced_are_for_its_successor() {
+    let patience = |_: &str, below: &Settings| Ok(below.clone().timeout(seconds(9)));
+    let known = replacing(OrderKind::Settings);
+    let registry = known.get().unwrap();
+    let order = Order::settings(patience);
+    registry.order("a", &order, "alice").unwrap();
+    let timeout = || registry.get("a").unwrap().settings().timeout;
+    assert_eq!(timeout(), Some(seconds(9)));
+
+    let known = replacing(OrderKind::ReleaseSettings);
+    let registry = known.get().unwrap();
+    registry.order("a", &order, "alice").unwrap();
+    let timeout = || registry.get("a").unwrap().settings().timeout;
+    assert_eq!(timeout(), Some(seconds(9)));
+    registry
+        .order("a", &Order::ReleaseSettings, "alice")
+        .unwrap();
+    assert_eq!(timeout(), Some(seconds(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mode_that_is_released_while_a_pipeline_is_replaced_does_not_stay_on_its_successor() {
+    let known = replacing(OrderKind::Automatic);
+    let registry = known.get().unwrap();
+    registry.order("a", &Order::ForceOpen, "alice").unwrap();
+    registry.order("a", &Order::Automatic, "alice").unwrap();
+    let successor = registry.get("a").unwrap();
+    assert_eq!(successor.circuit_breaker().mode(), Mode::Automatic);
 }

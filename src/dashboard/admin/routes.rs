@@ -153,6 +153,7 @@ impl Admin {
         Router::new()
             .route("/actor", get(actor))
             .route("/order", post(order))
+            .method_not_allowed_fallback(async || other_method().into_response())
             .layer(DefaultBodyLimit::max(LONGEST_BODY))
     }
 
@@ -195,6 +196,10 @@ impl Admin {
 
 fn answer(answer: Result<Response<Body>, Refusal>) -> Response<Body> {
     answer.unwrap_or_else(Refusal::into_response)
+}
+
+fn other_method() -> Refusal {
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "the route has another method")
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
