@@ -27,16 +27,21 @@ pub(super) struct State {
 impl State {
     /// Looks at all pipelines.
     pub(super) fn of(registry: &Registry, sampler: &Sampler, settings: &Settings) -> Self {
-        let controls = registry.controls();
+        let all = registry.controls();
+        let unlisted = all.len().saturating_sub(settings.circuits);
+        let controls = match unlisted {
+            0 => all,
+            _ => worst_of(all, settings.circuits),
+        };
         let (sample, samples) = sampler.newest(controls.iter());
         let seen = controls.iter().zip(samples);
         let mut circuits: Vec<_> = seen
             .map(|(control, sample)| Circuit::of(control, sample))
             .collect();
-        // Those that are as bad as each other stay in the order of their names, in which they come.
-        circuits.sort_by(Circuit::worst_first);
-        let unlisted = circuits.len().saturating_sub(settings.circuits);
-        circuits.truncate(settings.circuits);
+        circuits.sort_by(|one, other| {
+            let by_standing = one.standing().worst_first(&other.standing());
+            by_standing.then_with(|| one.name.cmp(&other.name))
+        });
         Self {
             interval: settings.interval.as_secs_f64(),
             sample,
@@ -44,6 +49,17 @@ impl State {
             circuits,
         }
     }
+}
+
+/// Returns the worst of circuits that come by name. To tell them apart takes a small part of the time that it takes to
+/// look at all there is.
+fn worst_of(controls: Vec<Control>, most: usize) -> Vec<Control> {
+    let standings = controls.iter().map(Standing::of);
+    let mut order: Vec<_> = standings.enumerate().collect();
+    order.sort_by(|(_, one), (_, other)| one.worst_first(other));
+    order.truncate(most);
+    let worst = order.iter().map(|(index, _)| controls[*index].clone());
+    worst.collect()
 }
 
 #[derive(Serialize)]
@@ -102,6 +118,32 @@ impl Circuit {
             fallback: control.has_fallback(),
             calls: sample.map(|sample| sample.calls),
             bad: sample.map(|sample| sample.bad),
+        }
+    }
+
+    const fn standing(&self) -> Standing {
+        Standing {
+            state: self.state,
+            mode: self.mode,
+            failure_rate: self.failure_rate,
+        }
+    }
+}
+
+/// How bad it is.
+struct Standing {
+    state: event::State,
+    mode: Mode,
+    failure_rate: f64,
+}
+
+impl Standing {
+    fn of(control: &Control) -> Self {
+        let circuit = control.circuit_breaker();
+        Self {
+            state: circuit.state(),
+            mode: circuit.mode(),
+            failure_rate: control.window().failure_rate(),
         }
     }
 

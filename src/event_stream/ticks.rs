@@ -33,6 +33,7 @@ pub(super) struct Ticks {
 struct Newest {
     /// The last tick for which somebody makes the text, or has made it.
     claimed: u64,
+    is_being_made: bool,
     text: Option<Text>,
 }
 
@@ -59,9 +60,8 @@ impl Ticks {
         let elapsed = nanos(tokio_now().saturating_duration_since(self.origin));
         let beat = elapsed / nanos(self.beat);
         let tick = beat / self.beats_a_tick + 1;
-        if self.claim(tick) {
-            let bytes = make();
-            self.publish(Text { tick, bytes });
+        if let Some(claim) = self.claim(tick) {
+            claim.publish(make());
         }
         self.origin + Duration::from_nanos((beat + 1) * nanos(self.beat))
     }
@@ -95,22 +95,80 @@ impl Ticks {
         }
     }
 
-    fn claim(&self, tick: u64) -> bool {
+    /// A text that takes longer than a tick is for the ticks that it takes as well: one thread at a time is enough.
+    fn claim(&self, tick: u64) -> Option<Claim<'_>> {
         let mut newest = self.newest.lock();
-        let is_due = newest.claimed < tick;
+        let is_due = newest.claimed < tick && !newest.is_being_made;
         if is_due {
             newest.claimed = tick;
+            newest.is_being_made = true;
         }
-        is_due
+        is_due.then(|| Claim { ticks: self, tick })
+    }
+}
+
+/// Is held by who makes a text; if that panics, the next tick is for somebody else.
+struct Claim<'a> {
+    ticks: &'a Ticks,
+    tick: u64,
+}
+
+impl Claim<'_> {
+    fn publish(self, bytes: Bytes) {
+        let (ticks, tick) = (self.ticks, self.tick);
+        ticks.newest.lock().text = Some(Text { tick, bytes });
+        drop(self);
+        ticks.wake();
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.ticks.newest.lock().is_being_made = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_millis(100);
+
+    fn pass(ticks: u32) {
+        // It has passed before anybody else has to run.
+        let _ = tokio::time::advance(INTERVAL * ticks).now_or_never();
     }
 
-    fn publish(&self, text: Text) {
-        let mut newest = self.newest.lock();
-        // One that took longer than a tick may be overtaken.
-        if newest.text.as_ref().is_none_or(|old| old.tick < text.tick) {
-            newest.text = Some(text);
-        }
-        drop(newest);
-        self.wake();
+    fn text(ticks: &Ticks) -> Option<(u64, Bytes)> {
+        ticks.later_than(0).map(|text| (text.tick, text.bytes))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_text_that_takes_long_is_the_only_one_that_is_made() {
+        let ticks = Ticks::new(INTERVAL);
+        ticks.beat(|| {
+            pass(2);
+            ticks.beat(|| unreachable!("somebody makes one"));
+            Bytes::from("slow")
+        });
+        assert_eq!(text(&ticks), Some((1, Bytes::from("slow"))));
+        ticks.beat(|| Bytes::from("next"));
+        assert_eq!(text(&ticks), Some((3, Bytes::from("next"))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_panic_the_next_tick_has_a_text() {
+        let ticks = Ticks::new(INTERVAL);
+        let beat = || ticks.beat(|| panic!("a clock"));
+        assert!(catch_unwind(AssertUnwindSafe(beat)).is_err());
+        ticks.beat(|| unreachable!("of this tick there is none"));
+        assert_eq!(text(&ticks), None);
+        pass(1);
+        ticks.beat(|| Bytes::from("next"));
+        assert_eq!(text(&ticks), Some((2, Bytes::from("next"))));
     }
 }

@@ -195,6 +195,11 @@ impl Control {
         Arc::as_ptr(&self.parts).addr()
     }
 
+    /// Returns what was counted in the window, and no more of a [snapshot](Self::snapshot).
+    pub(crate) fn window(&self) -> Tally {
+        self.parts.counts.window(self.parts.scope.clock().now())
+    }
+
     /// Returns what was counted for life, without a look at the clock.
     pub(crate) fn lifetime(&self) -> Tally {
         self.parts.counts.lifetime()

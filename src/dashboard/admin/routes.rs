@@ -199,7 +199,10 @@ fn answer(answer: Result<Response<Body>, Refusal>) -> Response<Body> {
 }
 
 fn other_method() -> Refusal {
-    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "the route has another method")
+    Refusal::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "the route has another method",
+    )
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
