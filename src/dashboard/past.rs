@@ -43,7 +43,12 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    pub(super) const fn of(tally: &Tally) -> Self {
+    /// What a pipeline has counted for life, which no code of others is asked for.
+    fn by_now(control: &Control) -> Self {
+        Self::of(&control.lifetime())
+    }
+
+    const fn of(tally: &Tally) -> Self {
         Self {
             calls: tally.judged(),
             bad: tally.failed() + tally.rejected(),
@@ -59,22 +64,17 @@ impl Sample {
 }
 
 impl Past {
-    /// Adds the samples up to a second, of the pipelines there are with what they have counted by now: of `most` of
-    /// them, those that were there first. Returns the handles it has no use for: the last one of a pipeline drops
-    /// code of others, which shall not happen under a lock.
+    /// Adds the samples up to a second, of the pipelines there are by what they have counted by now: of `most` of
+    /// them, those that were there first; to add up the others takes time for nothing. Returns the handles it has no
+    /// use for: the last one of a pipeline drops code of others, which shall not happen under a lock.
     #[must_use]
-    pub(super) fn add(
-        &mut self,
-        second: u64,
-        counted: Vec<(Control, Sample)>,
-        most: usize,
-    ) -> Vec<Control> {
+    pub(super) fn add(&mut self, second: u64, controls: Vec<Control>, most: usize) -> Vec<Control> {
         let passed = match self.newest {
             Some(newest) => second.saturating_sub(newest),
             None => u64::MAX,
         };
         if passed == 0 {
-            return counted.into_iter().map(|(control, _)| control).collect();
+            return controls;
         }
         self.newest = Some(second);
         let mut before = mem::take(&mut self.series);
@@ -83,18 +83,19 @@ impl Past {
             unused.extend(before.drain().map(|(_, series)| series.control));
         }
         let mut new = Vec::new();
-        for (control, total) in counted {
+        for control in controls {
             match before.remove(&control.address()) {
                 Some(mut series) => {
-                    series.add(total, passed);
+                    series.add(Sample::by_now(&control), passed);
                     self.series.insert(control.address(), series);
                     unused.push(control);
                 }
-                None => new.push((control, total)),
+                None => new.push(control),
             }
         }
-        for (control, total) in new {
+        for control in new {
             if self.series.len() < most {
+                let total = Sample::by_now(&control);
                 let address = control.address();
                 self.series.insert(address, Series::new(control, total));
             } else {

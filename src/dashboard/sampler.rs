@@ -122,14 +122,9 @@ impl Watch {
     }
 
     fn sample(&self) {
-        let controls = self.registry.controls().into_iter();
-        let counted = controls.map(|control| {
-            let sample = Sample::of(&control.lifetime());
-            (control, sample)
-        });
-        let counted = counted.collect();
+        let controls = self.registry.controls();
         let second = self.second();
-        let unused = self.past.lock().add(second, counted, self.most);
+        let unused = self.past.lock().add(second, controls, self.most);
         drop(unused);
     }
 }

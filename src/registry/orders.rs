@@ -65,7 +65,11 @@ impl Registry {
     ///
     /// Modes and settings hold until they are released: against a new source, and for a pipeline that gets this
     /// name after this one. They are those of [`set_mode`](Self::set_mode) and
-    /// [`override_settings`](Self::override_settings) for the name as it is, stars included.
+    /// [`override_settings`](Self::override_settings) for the name as it is, stars included. So they come back with a
+    /// key that was evicted, without its history; while it is away, [`release_mode`](Self::release_mode) and
+    /// [`release_settings`](Self::release_settings) of an [exact](Pattern::exact) pattern give them up.
+    ///
+    /// The actor is kept as it is, at whatever length: what comes from others is to be cut by you.
     ///
     /// # Errors
     ///

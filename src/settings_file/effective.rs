@@ -45,13 +45,13 @@ use crate::{
 #[must_use]
 pub fn effective(registry: &Registry, name: &str) -> Option<Vec<EffectiveSetting>> {
     let control = registry.get(name)?;
-    let mut layered = Layered::of_code(&registry.code_settings(name)?);
-    for (origin, source) in registry.layers(name)? {
-        // One that is refused says nothing about a pipeline that came after it.
-        if let Ok(over) = layered.with(name, &*source, &origin) {
-            layered = over;
-        }
-    }
+    let code = registry.code_settings(name)?;
+    let mut layers = registry.layers(name)?.into_iter();
+    let layered = layers.try_fold(Layered::of_code(&code), |below, (origin, source)| {
+        below.with(name, &*source, &origin)
+    });
+    // If one is refused, none of them says anything about a pipeline that came after it.
+    let layered = layered.unwrap_or_else(|_| Layered::of_code(&code));
     Some(layered.in_force(&control.settings_in_force(), control.ordered_mode()))
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use portcullis::{
     event::{Mode, OrderKind},
-    registry::{Order, RegisterError, Registry, SettingsSource},
+    registry::{Order, OrderError, Pattern, RegisterError, Registry, SettingsSource},
 };
 
 use tower::ServiceExt;
@@ -182,6 +182,46 @@ async fn a_key_under_a_switch_goes_when_it_is_at_rest_and_comes_back_under_it() 
     }
     assert_eq!(again.circuit_breaker().mode(), Mode::ForcedClosed);
     assert!(registry.get("set:known before").is_some());
+}
+
+/// Its history goes with it, and so it does not fill the set.
+#[tokio::test(start_paused = true)]
+async fn what_was_ordered_for_a_key_comes_back_with_it() {
+    let registry = Registry::new();
+    let set = registry.keyed_up_to("set", 3, |builder| builder).unwrap();
+    let service = set.layer(tenant).layer(Backend);
+    let ask = |key: &str| service.clone().oneshot(good(key));
+    let come_and_go = || async {
+        for number in 0..50 {
+            ask(&format!("key {number}")).await.unwrap();
+            tokio::time::advance(seconds(60)).await;
+        }
+        assert!(registry.get("set:ordered").is_none());
+    };
+    let patience = |_: &str, below: &Settings| Ok(below.clone().timeout(seconds(9)));
+    ask("ordered").await.unwrap();
+    for order in [Order::DryRun, Order::settings(patience)] {
+        registry.order("set:ordered", &order, "alice").unwrap();
+    }
+    come_and_go().await;
+    let gone = registry.order("set:ordered", &Order::Automatic, "alice");
+    assert!(matches!(gone, Err(OrderError::NoPipeline { .. })));
+
+    ask("ordered").await.unwrap();
+    let again = registry.get("set:ordered").unwrap();
+    assert_eq!(again.circuit_breaker().mode(), Mode::DryRun);
+    assert_eq!(again.settings().timeout, Some(seconds(9)));
+    assert_eq!(again.events().len(), 1, "it was added");
+
+    come_and_go().await;
+    registry.release_mode(Pattern::exact("set:ordered"));
+    registry
+        .release_settings(Pattern::exact("set:ordered"))
+        .unwrap();
+    ask("ordered").await.unwrap();
+    let again = registry.get("set:ordered").unwrap();
+    assert_eq!(again.circuit_breaker().mode(), Mode::Automatic);
+    assert_eq!(again.settings().timeout, Some(seconds(1)));
 }
 
 /// A registry whose pipeline `a` is replaced by another one of the name while it is told of an order.

@@ -195,6 +195,29 @@ async fn a_source_that_is_refused_is_not_in_force() {
     );
 }
 
+/// Nor are those above and below it, as they were refused together.
+#[tokio::test(start_paused = true)]
+async fn a_key_for_which_a_layer_is_refused_has_what_the_code_says() {
+    let registry = applied("defaults.timeout = '3ms'");
+    let keys = registry.keyed("key", |builder| builder).unwrap();
+    let wrong_for_one = |name: &str, below: &Settings| {
+        let settings = match name {
+            "key:one" => below.clone().timeout(Duration::ZERO),
+            _ => below.clone(),
+        };
+        settings.check().map(|()| settings)
+    };
+    registry
+        .override_settings("key:*", Arc::new(wrong_for_one))
+        .unwrap();
+    let timeout_of = |key: &str| {
+        let _ = keys.get(key);
+        fields(&registry, &format!("key:{key}"), "timeout").remove(0)
+    };
+    assert_eq!(timeout_of("one"), "timeout = \"1s\"  # library default");
+    assert_eq!(timeout_of("other"), "timeout = \"3ms\"  # defaults");
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_an_operator_ordered_is_the_operators_field_by_field() {
     let registry = applied("defaults = { timeout = '250ms', bulkhead.limit = 20 }");
