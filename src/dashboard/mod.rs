@@ -62,7 +62,8 @@
 //! # Where to mount it
 //!
 //! **Where only operators come**: on a port of its own, or behind what asks who somebody is. The page has no login, and
-//! it names your dependencies and says how they fare. It cannot change anything.
+//! it names your dependencies and says how they fare. It cannot change anything; who may, has a token of an [`Admin`],
+//! which you [tell the page of](Dashboard::admin_at).
 //!
 //! | by | is at | what is not there is answered by |
 //! |---|---|---|
@@ -124,6 +125,7 @@
 //! Requests need tokio's runtime with its timer.
 
 mod admin;
+mod answer;
 mod details;
 mod page;
 mod past;

@@ -9,15 +9,19 @@ use ::axum::{
     routing::get,
 };
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
-    header::{
-        CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
-        X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
-    },
+    HeaderName, HeaderValue, Method, Response, StatusCode,
+    header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_FRAME_OPTIONS},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::{Settings, details::Details, page::Page, sampler::Sampler, state::State};
+use super::{
+    Settings,
+    answer::{HEADERS, insert, json, refusal},
+    details::Details,
+    page::Page,
+    sampler::Sampler,
+    state::State,
+};
 use crate::{
     event_stream::{EventStream, event},
     registry::Registry,
@@ -77,6 +81,19 @@ impl Dashboard {
 
     /// Tells the page under which path it finds the routes that steer: an absolute one, or one relative to its own.
     /// Without it, the page offers nothing to steer by.
+    ///
+    /// ```
+    /// use portcullis::{dashboard::{Admin, Dashboard}, registry::Registry};
+    ///
+    /// # let token = "q7ZpXn2Kc0sVh4Lt9RwB1e";
+    /// let registry = Registry::new();
+    /// let admin = Admin::new(&registry).operator("alice", token)?;
+    /// let dashboard = Dashboard::new(&registry).admin_at("admin");
+    /// let app: axum::Router = axum::Router::new()
+    ///     .nest_service("/ops", dashboard.router())
+    ///     .nest("/ops/admin", admin.router());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn admin_at(self, path: impl Into<String>) -> Self {
         Self {
@@ -150,40 +167,17 @@ async fn circuit(
 ) -> Response<Body> {
     shared.sampler.run();
     let Ok(Query(Wanted { name })) = wanted else {
-        let why = Refusal::new("the query is to be the name of a pipeline, as in ?name=inventory");
-        return json(StatusCode::BAD_REQUEST, &why);
+        let error = "the query is to be the name of a pipeline, as in ?name=inventory";
+        return refusal(StatusCode::BAD_REQUEST, error);
     };
     match shared.registry.get(&name) {
         Some(control) => json(StatusCode::OK, &Details::of(&shared.registry, &control)),
-        None => {
-            let why = Refusal::new(format!("there is no pipeline {name:?}"));
-            json(StatusCode::NOT_FOUND, &why)
-        }
+        None => refusal(
+            StatusCode::NOT_FOUND,
+            &format!("there is no pipeline {name:?}"),
+        ),
     }
 }
-
-#[derive(Serialize)]
-struct Refusal {
-    error: String,
-}
-
-impl Refusal {
-    fn new(error: impl Into<String>) -> Self {
-        Self {
-            error: error.into(),
-        }
-    }
-}
-
-/// Those of all answers: nobody guesses what they are, and no page of another origin may have them.
-const HEADERS: [(HeaderName, HeaderValue); 3] = [
-    (CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    (
-        HeaderName::from_static("cross-origin-resource-policy"),
-        HeaderValue::from_static("same-origin"),
-    ),
-];
 
 /// Those of the page: no page may frame it, open it and keep a handle of it, or be told from where somebody comes.
 const PAGE_HEADERS: [(HeaderName, HeaderValue); 4] = [
@@ -205,27 +199,6 @@ fn page_of(page: Page) -> Response<Body> {
     insert(headers, HEADERS);
     insert(headers, PAGE_HEADERS);
     headers.insert(CONTENT_SECURITY_POLICY, page.policy);
-    response
-}
-
-fn insert<const N: usize>(headers: &mut HeaderMap, new: [(HeaderName, HeaderValue); N]) {
-    for (name, value) in new {
-        headers.insert(name, value);
-    }
-}
-
-/// Names are whatever users made them; in JSON that is read as JSON they are harmless, with `<` and line separators
-/// as they are.
-fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
-    let text = serde_json::to_vec(value).expect("answers are plain values");
-    let mut response = Response::new(text.into());
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.extend(HEADERS);
-    headers.insert(
-        CONTENT_TYPE,
-        const { HeaderValue::from_static("application/json") },
-    );
     response
 }
 

@@ -31,7 +31,7 @@ impl State {
         let unlisted = all.len().saturating_sub(settings.circuits);
         let controls = match unlisted {
             0 => all,
-            _ => worst_of(all, settings.circuits),
+            _ => worst_of(&all, settings.circuits),
         };
         let (sample, samples) = sampler.newest(controls.iter());
         let seen = controls.iter().zip(samples);
@@ -53,7 +53,7 @@ impl State {
 
 /// Returns the worst of circuits that come by name. To tell them apart takes a small part of the time that it takes to
 /// look at all there is.
-fn worst_of(controls: Vec<Control>, most: usize) -> Vec<Control> {
+fn worst_of(controls: &[Control], most: usize) -> Vec<Control> {
     let standings = controls.iter().map(Standing::of);
     let mut order: Vec<_> = standings.enumerate().collect();
     order.sort_by(|(_, one), (_, other)| one.worst_first(other));

@@ -1,12 +1,10 @@
 //! What is asked for and answered, as JSON.
 
 use ::axum::body::Body;
-use http::{
-    HeaderValue, Response, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS},
-};
+use http::{HeaderValue, Response, StatusCode, header::WWW_AUTHENTICATE};
 use serde::{Deserialize, Serialize};
 
+use super::super::answer::refusal;
 use crate::{
     event::OrderKind,
     registry::{Order, OrderError},
@@ -87,11 +85,6 @@ pub(super) struct Refusal {
     error: String,
 }
 
-#[derive(Serialize)]
-struct Said<'a> {
-    error: &'a str,
-}
-
 impl Refusal {
     pub(super) fn new(status: StatusCode, error: impl Into<String>) -> Self {
         let error = error.into();
@@ -104,7 +97,7 @@ impl Refusal {
 
     pub(super) fn into_response(self) -> Response<Body> {
         let Self { status, error } = &self;
-        let mut response = json(*status, &Said { error });
+        let mut response = refusal(*status, error);
         if *status == StatusCode::UNAUTHORIZED {
             let challenge = HeaderValue::from_static("Bearer realm=\"portcullis\"");
             response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
@@ -120,16 +113,4 @@ impl From<OrderError> for Refusal {
             OrderError::Settings { error, .. } => Self::wrong(error.to_string()),
         }
     }
-}
-
-pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
-    let body = serde_json::to_vec(value).expect("words and lists of words");
-    let mut response = Response::new(body.into());
-    *response.status_mut() = status;
-    response.headers_mut().extend([
-        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
-        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    ]);
-    response
 }

@@ -11,7 +11,8 @@ use ::axum::{
 use http::{HeaderMap, Request, Response, StatusCode, header::CONTENT_TYPE, request::Parts};
 
 use super::{
-    body::{Actor, Asked, Done, Refusal, json},
+    super::answer::json,
+    body::{Actor, Asked, Done, Refusal},
     operators::{Operators, the_only},
     origins::Origins,
 };
