@@ -11,7 +11,8 @@
 //!
 //! A [`registry`] names pipelines, makes them by key, and gives them new settings while calls run; [`health`] says
 //! whether a service is ready, and drains it. Behind features of these names are `http`, `reqwest` and `axum` for
-//! their services, `metrics`, `tracing` and `hystrix_stream` to see what happens, and, with `file`, `settings_file`.
+//! their services, `metrics`, `tracing`, `hystrix_stream` and `dashboard` to see what happens, and, with `file`,
+//! `settings_file`.
 //!
 //! They are made of a [`gate`], which asks a [`Policy`](gate::Policy), calls, classifies the
 //! [`outcome`] and settles; a policy of yours is made the same way. What they say no with is a
@@ -63,6 +64,8 @@ pub mod registry;
 
 pub mod health;
 
+#[cfg(any(feature = "hystrix-stream", feature = "dashboard"))]
+mod event_stream;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "file")]
@@ -70,6 +73,8 @@ pub mod settings_file;
 
 #[cfg(feature = "axum")]
 pub mod axum;
+#[cfg(feature = "dashboard")]
+pub mod dashboard;
 #[cfg(feature = "hystrix-stream")]
 pub mod hystrix_stream;
 #[cfg(feature = "metrics")]

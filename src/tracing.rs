@@ -8,6 +8,7 @@
 //! | another transition | INFO | `portcullis::circuit_breaker` | `from`, `to`, `reason` |
 //! | a new mode | INFO | `portcullis::circuit_breaker` | `from`, `to` |
 //! | a new limit | INFO | `portcullis::bulkhead` | `from`, `to` |
+//! | an order | INFO | `portcullis::registry` | `order`, `actor` |
 //! | new settings | INFO | `portcullis::settings` | `changed`, how many |
 //! | a pipeline, or the circuit of a key, came or went | DEBUG | `portcullis::registry` | |
 //! | a rejected call | DEBUG | `portcullis::gate` | `reason` |
@@ -85,6 +86,10 @@ impl Observer for Tracing {
             }
             Event::Settings { changed } => {
                 info!(target: SETTINGS, name, changed, "settings changed");
+            }
+            Event::Ordered { order, ref actor } => {
+                let order = order.as_str();
+                info!(target: REGISTRY, name, order, actor = &**actor, "ordered");
             }
             Event::Added {} => debug!(target: REGISTRY, name, "added"),
             Event::Removed {} => debug!(target: REGISTRY, name, "removed"),

@@ -20,7 +20,7 @@ use portcullis::{
     gate::GateLayer,
     outcome::Outcome,
     pipeline::{Fault, Pipeline},
-    registry::Registry,
+    registry::{Order, Registry},
     rejection::BoxError,
     tracing::Tracing,
 };
@@ -239,6 +239,21 @@ fn pipelines_that_come_and_go_are_for_debugging() {
     let target = "DEBUG portcullis::registry";
     let expected = ["added", "removed"].map(|what| format!("{target} {what} name=\"inventory\""));
     assert_eq!(lines, expected);
+}
+
+#[test]
+fn an_order_is_told_with_its_actor() {
+    let lines = noted(LevelFilter::INFO, || {
+        let registry = Registry::scoped(Scope::new().observed_by(Tracing));
+        registry.register(Pipeline::builder("inventory")).unwrap();
+        registry.order("inventory", &Order::Trip, "alice").unwrap();
+    });
+    let order = "order=\"trip\" actor=\"alice\"";
+    assert_eq!(
+        lines[0],
+        format!("INFO portcullis::registry ordered name=\"inventory\" {order}")
+    );
+    assert!(lines[1].contains("circuit opened"), "{}", lines[1]);
 }
 
 #[test]

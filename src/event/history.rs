@@ -47,6 +47,20 @@ struct Kept {
     events: VecDeque<(Tick, Event)>,
 }
 
+impl Kept {
+    /// Returns the events, oldest first, as they are looked at `now`.
+    fn entries(&self, now: Tick) -> impl DoubleEndedIterator<Item = Entry> {
+        let let_go = self.told - self.events.len() as u64;
+        let events = self.events.iter().enumerate();
+        events.map(move |(index, (at, event))| Entry {
+            sequence: let_go + 1 + index as u64,
+            at: *at,
+            age: now.since(*at),
+            event: event.clone(),
+        })
+    }
+}
+
 /// An event in a [`History`]. Serialized, the age is in seconds, and the fields of the event, whose `kind` is its
 /// name in snake case, stand beside it.
 #[derive(Clone, Debug)]
@@ -91,17 +105,16 @@ impl History {
     #[must_use]
     pub fn entries(&self) -> Vec<Entry> {
         let now = self.shared.clock.now();
+        self.shared.kept.lock().entries(now).collect()
+    }
+
+    /// Returns the last [transition](Event::Transition), unless it was let go for later events.
+    #[must_use]
+    pub fn last_transition(&self) -> Option<Entry> {
+        let now = self.shared.clock.now();
         let kept = self.shared.kept.lock();
-        let let_go = kept.told - kept.events.len() as u64;
-        let numbered = (let_go + 1..).zip(&kept.events);
-        numbered
-            .map(|(sequence, &(at, event))| Entry {
-                sequence,
-                at,
-                age: now.since(at),
-                event,
-            })
-            .collect()
+        let mut newest_first = kept.entries(now).rev();
+        newest_first.find(|entry| matches!(entry.event, Event::Transition { .. }))
     }
 }
 
@@ -110,13 +123,14 @@ impl Observer for History {
         if event.interests() > self.interest() {
             return;
         }
-        // A clock may be the code of others, and is read before the lock.
+        // A clock may be the code of others, and is read before the lock; an order is copied before it.
         let at = self.shared.clock.now();
+        let event = event.clone();
         let mut kept = self.shared.kept.lock();
         if kept.events.len() == self.shared.capacity {
             kept.events.pop_front();
         }
-        kept.events.push_back((at, *event));
+        kept.events.push_back((at, event));
         kept.told += 1;
     }
 

@@ -1,6 +1,6 @@
 //! What happens to a stack, and who is told.
 //!
-//! Observers are called after the change, on the thread that caused it, under no lock. One that
+//! Observers are called after the change (of an order, before it), on the thread that caused it, under no lock. One that
 //! panics is ignored. Each says what it wants to be told of, its [`Interest`]; an event that nobody wants is not
 //! even made.
 
@@ -10,16 +10,18 @@ use crate::{outcome::Outcome, rejection::Reason, settings::Applied};
 
 mod circuit;
 mod history;
+mod order;
 mod scope;
 
 pub use self::{
     circuit::{Cause, Mode, State},
     history::{Entry, History},
+    order::OrderKind,
     scope::Scope,
 };
 
 /// Something that happened to a stack. Serialized, durations are seconds.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize),
@@ -64,6 +66,14 @@ pub enum Event {
     Settings {
         /// How many fields changed. Which, [`Applied`] says to whoever applied them.
         changed: usize,
+    },
+    /// Somebody gave an order, which is carried out next; what it changes are events of their own.
+    #[non_exhaustive]
+    Ordered {
+        /// What was ordered.
+        order: OrderKind,
+        /// By whom.
+        actor: Box<str>,
     },
     /// A call was refused.
     #[non_exhaustive]
@@ -116,6 +126,7 @@ impl Event {
             | Self::Mode { .. }
             | Self::Limit { .. }
             | Self::Settings { .. }
+            | Self::Ordered { .. }
             | Self::Added {}
             | Self::Removed {} => Interest::Changes,
         }
@@ -126,7 +137,8 @@ impl Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Interest {
-    /// What is rare however many calls there are: transitions, modes, limits, settings, additions and removals.
+    /// What is rare however many calls there are: transitions, modes, limits, settings,
+    /// orders, additions and removals.
     Changes,
     /// Calls as well that do not go the usual way: rejected, would-be rejected, or in need of a fallback.
     Exceptions,

@@ -146,17 +146,16 @@
 //! and values are as above; `fallbackEnabled` is `true`, `timeoutEnabled` tells whether there is a `timeout`,
 //! buckets are those of `circuit_breaker.buckets`, and percentiles have two.
 
-mod body;
 mod config;
 mod metrics;
 mod service;
 mod settings;
 mod text;
-mod ticks;
 mod view;
 
 pub use self::{
-    body::StreamBody,
     service::HystrixStream,
     settings::{Content, Settings, States},
 };
+
+pub use crate::event_stream::StreamBody;

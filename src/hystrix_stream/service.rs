@@ -4,35 +4,22 @@ use std::{
     convert::Infallible,
     fmt,
     future::{Ready, ready},
-    sync::Arc,
     task::{Context, Poll},
 };
 
-use bytes::Bytes;
-use http::{
-    HeaderName, HeaderValue, Method, Request, Response, StatusCode,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER},
-};
-use tokio::{sync::Semaphore, time::Instant};
+use http::{Request, Response};
 use tower_service::Service;
 
-use super::{Settings, StreamBody, body::Place, text, ticks::Ticks};
-use crate::{registry::Registry, settings::SettingsError};
+use super::{Settings, StreamBody, text};
+use crate::{event_stream::EventStream, registry::Registry, settings::SettingsError};
 
 /// A route that streams what happens to the pipelines of a registry, as Hystrix does.
 ///
 /// See the [module docs](super). Clones are the same stream: their subscribers share its places and its texts.
 #[derive(Clone)]
 pub struct HystrixStream {
-    shared: Arc<Shared>,
-}
-
-pub(super) struct Shared {
-    registry: Registry,
     settings: Settings,
-    pub(super) ticks: Ticks,
-    /// Closed when the stream is shut down.
-    pub(super) places: Arc<Semaphore>,
+    stream: EventStream,
 }
 
 impl HystrixStream {
@@ -53,13 +40,11 @@ impl HystrixStream {
     }
 
     fn checked(registry: &Registry, settings: Settings) -> Self {
+        let registry = registry.clone();
+        let write = move || text::of(&registry, &settings);
         Self {
-            shared: Arc::new(Shared {
-                registry: registry.clone(),
-                settings,
-                ticks: Ticks::new(settings.interval),
-                places: Arc::new(Semaphore::new(settings.subscribers)),
-            }),
+            settings,
+            stream: EventStream::new(settings.interval, settings.subscribers, write),
         }
     }
 
@@ -67,43 +52,13 @@ impl HystrixStream {
     ///
     /// A server that waits for its connections before it ends would wait for ever otherwise.
     pub fn shut_down(&self) {
-        self.shared.places.close();
-        self.shared.ticks.wake();
+        self.stream.shut_down();
     }
 
     /// Returns how many subscribers there are.
     #[must_use]
     pub fn subscribers(&self) -> usize {
-        self.shared.settings.subscribers - self.shared.places.available_permits()
-    }
-
-    fn subscribe(&self) -> Response<StreamBody> {
-        let Some(place) = Place::take(&self.shared) else {
-            return unavailable(if self.shared.is_shut_down() {
-                "The stream has been shut down."
-            } else {
-                "There are too many subscribers."
-            });
-        };
-        stream(StreamBody::of(place))
-    }
-}
-
-impl Shared {
-    pub(super) fn is_shut_down(&self) -> bool {
-        self.places.is_closed()
-    }
-
-    /// Makes the text of this tick, if nobody did, and returns when to look again.
-    pub(super) fn beat(&self) -> Instant {
-        self.ticks
-            .beat(|| Bytes::from(text::of(&self.registry, &self.settings)))
-    }
-
-    /// Is told that a subscriber is gone.
-    pub(super) fn left(&self) {
-        self.ticks
-            .forget_if(|| self.places.available_permits() == self.settings.subscribers);
+        self.stream.subscribers()
     }
 }
 
@@ -117,67 +72,16 @@ impl<B> Service<Request<B>> for HystrixStream {
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        ready(Ok(match *request.method() {
-            Method::GET => self.subscribe(),
-            Method::HEAD => stream(StreamBody::empty()),
-            _ => not_allowed(),
-        }))
+        ready(Ok(self.stream.answer(request.method())))
     }
-}
-
-/// Hystrix's headers, and one for nginx, which would collect the events of minutes before it passed any on.
-const HEADERS: [(HeaderName, HeaderValue); 4] = [
-    (
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/event-stream;charset=UTF-8"),
-    ),
-    (
-        CACHE_CONTROL,
-        HeaderValue::from_static("no-cache, no-store, max-age=0, must-revalidate"),
-    ),
-    (PRAGMA, HeaderValue::from_static("no-cache")),
-    (
-        HeaderName::from_static("x-accel-buffering"),
-        HeaderValue::from_static("no"),
-    ),
-];
-
-fn stream(body: StreamBody) -> Response<StreamBody> {
-    let mut response = Response::new(body);
-    response.headers_mut().extend(HEADERS);
-    response
-}
-
-fn unavailable(why: &'static str) -> Response<StreamBody> {
-    let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, why);
-    // Pages are closed by people.
-    let headers = response.headers_mut();
-    headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
-    response
-}
-
-fn not_allowed() -> Response<StreamBody> {
-    let mut response = refusal(StatusCode::METHOD_NOT_ALLOWED, "The stream is read by GET.");
-    let headers = response.headers_mut();
-    headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-    response
-}
-
-fn refusal(status: StatusCode, why: &'static str) -> Response<StreamBody> {
-    let mut response = Response::new(StreamBody::sentence(why));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }
 
 impl fmt::Debug for HystrixStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HystrixStream")
-            .field("settings", &self.shared.settings)
+            .field("settings", &self.settings)
             .field("subscribers", &self.subscribers())
-            .field("is_shut_down", &self.shared.is_shut_down())
+            .field("is_shut_down", &self.stream.is_shut_down())
             .finish_non_exhaustive()
     }
 }

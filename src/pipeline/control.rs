@@ -13,7 +13,7 @@ use crate::{
     rejection::Rejection,
     settings::SettingsError,
     sync::{Mutex, OnceLock},
-    window::{Counts, Latency, Tally},
+    window::{Bucket, Counts, Latency, Tally},
 };
 
 /// The policies of a pipeline as one, with its statistics: a handle without the types of its closures,
@@ -140,14 +140,29 @@ impl Control {
         }
     }
 
-    /// Returns the last changes, oldest first: transitions with their causes, modes, limits, settings, and whether
-    /// the pipeline was added or removed. [`Builder::history`](super::Builder::history) says how many are kept.
+    /// Returns the last changes, oldest first: transitions with their causes, modes, limits, settings, orders, and
+    /// whether the pipeline was added or removed. [`Builder::history`](super::Builder::history) says how many are kept.
     #[must_use]
     pub fn events(&self) -> Vec<Entry> {
         self.parts.history.entries()
     }
 
-    pub(super) fn has_fallback(&self) -> bool {
+    /// Returns the last transition of the circuit, unless it is no longer among the [events](Self::events): what made
+    /// the circuit what it is, and when.
+    #[must_use]
+    pub fn last_transition(&self) -> Option<Entry> {
+        self.parts.history.last_transition()
+    }
+
+    /// Returns how many calls of the window took how long from admission on, in buckets from the fastest on;
+    /// [`Snapshot::latency`] has what they come to.
+    #[must_use]
+    pub fn latency_histogram(&self) -> Vec<Bucket> {
+        let now = self.parts.scope.clock().now();
+        self.parts.latency.quantiles(now).buckets().collect()
+    }
+
+    pub(crate) fn has_fallback(&self) -> bool {
         self.parts.has_fallback
     }
 

@@ -7,7 +7,7 @@ use super::{
     control::{Parts, Steering},
 };
 use crate::{
-    bulkhead::QueueSettings,
+    bulkhead::{self, QueueSettings},
     circuit_breaker,
     event::{Mode, tell_settings},
     settings::{Applied, SettingsError},
@@ -46,18 +46,52 @@ impl Control {
         self.parts.steering.lock().settings.clone()
     }
 
+    /// Returns the settings in force: those that were [applied](Self::settings), and in their place what was set by
+    /// hand on circuit breaker and bulkhead, a mode, a limit or a queue.
+    #[must_use]
+    pub fn settings_in_force(&self) -> Settings {
+        let (breaker, bulkhead) = &self.parts.policies;
+        let steering = self.parts.steering.lock();
+        let mut settings = steering.settings.clone();
+        settings.circuit_breaker.mode = breaker.mode();
+        let limit = bulkhead.limit();
+        if limit != settings.bulkhead_or_unlimited().limit {
+            settings.bulkhead = Some(bulkhead::Settings::default().limit(limit));
+        }
+        let queue = bulkhead.queue();
+        if queue != settings.queue_after(queue) {
+            settings.queue = Some(queue);
+        }
+        settings
+    }
+
+    /// Returns the mode that stands above that of the settings, if a registry has
+    /// [set](crate::registry::Registry::set_mode) one.
+    #[must_use]
+    pub fn ordered_mode(&self) -> Option<Mode> {
+        self.parts.steering.lock().ordered
+    }
+
     /// Sets the mode that somebody orders who stands above the settings, or gives the circuit back to them
-    /// if nobody does any more.
+    /// if nobody does any more. What was set by hand where nobody ordered anything stays.
     pub(crate) fn obey(&self, ordered: Option<Mode>) {
+        self.steer(ordered, |before| before.is_some() || ordered.is_some());
+    }
+
+    /// As [`obey`](Self::obey), but nothing that was set by hand stays.
+    pub(crate) fn obey_alone(&self, ordered: Option<Mode>) {
+        self.steer(ordered, |_| true);
+    }
+
+    fn steer(&self, ordered: Option<Mode>, is_concerned: impl FnOnce(Option<Mode>) -> bool) {
         let Parts {
             steering, policies, ..
         } = &*self.parts;
         let mut steering = steering.lock();
         let before = mem::replace(&mut steering.ordered, ordered);
-        let is_concerned = before.is_some() || ordered.is_some();
         let mode = ordered.unwrap_or(steering.settings.circuit_breaker.mode);
         let breaker = &policies.0;
-        let from = is_concerned.then(|| breaker.exchange_mode(mode));
+        let from = is_concerned(before).then(|| breaker.exchange_mode(mode));
         drop(steering);
         if let Some(from) = from {
             breaker.mode_changed(from, mode);

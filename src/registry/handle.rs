@@ -5,8 +5,9 @@ use std::{fmt, sync::Arc};
 use parking_lot::Mutex;
 
 use super::{
-    ApplyError, ApplyReport, Pattern, RegisterError, SettingsSource,
-    index::{Index, Listed, Rules, checked},
+    ApplyError, ApplyReport, Origin, Pattern, RegisterError, SettingsSource,
+    index::{Index, Listed, Rules},
+    layers::{Layers, settings_of},
 };
 use crate::{
     event::{Event, Mode, Scope},
@@ -164,6 +165,14 @@ impl Registry {
         code.map(|code| (*code).clone())
     }
 
+    /// Returns what has a say about the settings of a pipeline above its [code](Self::code_settings), from the
+    /// weakest to the strongest, each with the origin of what it changes.
+    #[must_use]
+    pub fn layers(&self, name: &str) -> Option<Vec<(Origin, Arc<dyn SettingsSource>)>> {
+        let index = self.shared.index.lock();
+        index.find(name).map(|_| index.rules_for(name).layers)
+    }
+
     /// Returns why a pipeline that came after the source does not have the settings that the source gave it;
     /// it has those of the code then.
     #[must_use]
@@ -182,17 +191,54 @@ impl Registry {
     /// The pipelines that cannot have their settings. Nothing has changed then, and the source before is
     /// still in force.
     pub fn apply(&self, source: Arc<dyn SettingsSource>) -> Result<ApplyReport, ApplyError> {
-        check_all(&self.list(), &*source)?;
-        let before = self.shared.index.lock().set_source(source);
-        drop(before);
-        let listed = self.list();
+        self.relay(|| self.list(), move |layers| layers.with_source(&source))?;
+        Ok(self.conform_all(&self.list()))
+    }
+
+    /// Checks what other layers say about all pipelines that they are about.
+    pub(super) fn check(
+        &self,
+        listed: &[Listed],
+        change: impl Fn(Layers) -> Layers,
+    ) -> Result<Layers, ApplyError> {
+        let layers = self.shared.index.lock().layers().clone();
+        let layers = change(layers);
+        check_all(listed, &layers).map(|()| layers)
+    }
+
+    /// Puts other layers in place of those in force, which were not applied to anybody yet.
+    pub(super) fn relay(
+        &self,
+        concerned: impl Fn() -> Vec<Listed>,
+        change: impl Fn(Layers) -> Layers,
+    ) -> Result<(), ApplyError> {
+        loop {
+            let layers = self.check(&concerned(), &change)?;
+            let replaced = self.shared.index.lock().replace_layers(layers);
+            // Otherwise others were faster, over which it has to be checked again.
+            if replaced.is_ok() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Applies the layers that are in force to some pipelines.
+    pub(super) fn conform_all(&self, listed: &[Listed]) -> ApplyReport {
         let applied = listed.iter().map(|listed| {
             let name = listed.control.name().to_owned();
             (name, self.conform(listed))
         });
-        Ok(ApplyReport {
+        ApplyReport {
             applied: applied.collect(),
-        })
+        }
+    }
+
+    pub(super) fn listed(&self, name: &str) -> Option<Listed> {
+        self.shared.index.lock().find(name).cloned()
+    }
+
+    pub(super) fn matching(&self, pattern: &Pattern) -> Vec<Listed> {
+        self.shared.index.lock().matching(pattern)
     }
 
     fn list(&self) -> Vec<Listed> {
@@ -258,8 +304,8 @@ impl Registry {
         }
     }
 
-    /// Applies the settings of the source that is in force.
-    fn conform(&self, listed: &Listed) -> Applied {
+    /// Applies the settings of the layers that are in force.
+    pub(super) fn conform(&self, listed: &Listed) -> Applied {
         let name = listed.control.name();
         loop {
             let rules = self.rules_for(name);
@@ -282,11 +328,21 @@ impl Registry {
         matching.len()
     }
 
+    /// Releases the mode of a name, and what was set by hand on the circuit that has it.
+    pub(super) fn give_back(&self, listed: &Listed, name: &Pattern) {
+        self.shared.index.lock().order(name, None);
+        self.steer_by(listed, Control::obey_alone);
+    }
+
     /// Sets the mode that was set for the names like this one, or that of the settings if none is any more.
     fn obey(&self, listed: &Listed) {
+        self.steer_by(listed, Control::obey);
+    }
+
+    fn steer_by(&self, listed: &Listed, obey: impl Fn(&Control, Option<Mode>)) {
         loop {
             let rules = self.rules_for(listed.control.name());
-            listed.control.obey(rules.mode);
+            obey(&listed.control, rules.mode);
             if self.shared.index.lock().generation() == rules.generation {
                 return;
             }
@@ -294,13 +350,13 @@ impl Registry {
     }
 }
 
-/// Checks what a source says about all pipelines.
-fn check_all(listed: &[Listed], source: &dyn SettingsSource) -> Result<(), ApplyError> {
+/// Checks what layers say about all pipelines.
+fn check_all(listed: &[Listed], layers: &Layers) -> Result<(), ApplyError> {
     let refused: Vec<_> = listed
         .iter()
         .filter_map(|listed| {
             let name = listed.control.name();
-            let error = checked(source, name, &listed.code).err()?;
+            let error = settings_of(&layers.of(name), name, &listed.code).err()?;
             Some((name.to_owned(), error))
         })
         .collect();

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, mem, sync::Arc};
 
-use super::{Pattern, SettingsSource};
+use super::{
+    Pattern,
+    layers::{Layer, Layers, settings_of},
+};
 use crate::{
     event::Mode,
     pipeline::{Control, Settings},
@@ -15,9 +18,9 @@ pub(super) struct Index {
     pipelines: BTreeMap<Arc<str>, Listed>,
     /// What the names of keyed sets begin with, the colon included.
     prefixes: Vec<Arc<str>>,
-    source: Option<Arc<dyn SettingsSource>>,
+    layers: Layers,
     orders: Vec<(Pattern, Mode)>,
-    /// Raised when source or orders change.
+    /// Raised when layers or orders change.
     generation: u64,
 }
 
@@ -35,28 +38,16 @@ pub(super) struct Listed {
 /// What holds for one pipeline at the moment.
 pub(super) struct Rules {
     pub(super) generation: u64,
-    pub(super) source: Option<Arc<dyn SettingsSource>>,
+    /// Of settings, above the code.
+    pub(super) layers: Vec<Layer>,
     pub(super) mode: Option<Mode>,
 }
 
 impl Rules {
     /// Returns the settings that a pipeline shall have, which are known to be right.
     pub(super) fn settings(&self, name: &str, code: &Settings) -> Result<Settings, SettingsError> {
-        match &self.source {
-            Some(source) => checked(&**source, name, code),
-            None => code.check().map(|()| code.clone()),
-        }
+        settings_of(&self.layers, name, code)
     }
-}
-
-/// Asks a source, and checks the answer.
-pub(super) fn checked(
-    source: &dyn SettingsSource,
-    name: &str,
-    code: &Settings,
-) -> Result<Settings, SettingsError> {
-    let settings = source.settings(name, code)?;
-    settings.check().map(|()| settings)
 }
 
 impl Index {
@@ -133,13 +124,16 @@ impl Index {
         self.generation
     }
 
-    /// Replaces the source and returns the one before.
-    pub(super) fn set_source(
-        &mut self,
-        source: Arc<dyn SettingsSource>,
-    ) -> Option<Arc<dyn SettingsSource>> {
+    pub(super) const fn layers(&self) -> &Layers {
+        &self.layers
+    }
+
+    /// Replaces the layers by others, unless those were made of older ones, and returns which are of no use any
+    /// more.
+    pub(super) fn replace_layers(&mut self, layers: Layers) -> Result<Layers, Layers> {
+        let replaced = layers.replace(&mut self.layers)?;
         self.generation += 1;
-        self.source.replace(source)
+        Ok(replaced)
     }
 
     /// Remembers a mode for pipelines to come, or forgets it, and returns those it is about.
@@ -147,6 +141,10 @@ impl Index {
         self.generation += 1;
         self.orders.retain(|(known, _)| known != pattern);
         self.orders.extend(mode.map(|mode| (pattern.clone(), mode)));
+        self.matching(pattern)
+    }
+
+    pub(super) fn matching(&self, pattern: &Pattern) -> Vec<Listed> {
         let matching = self
             .pipelines
             .iter()
@@ -158,7 +156,7 @@ impl Index {
         let orders = self.orders.iter().rev();
         Rules {
             generation: self.generation,
-            source: self.source.clone(),
+            layers: self.layers.of(name),
             mode: orders
                 .filter(|(pattern, _)| pattern.matches(name))
                 .map(|(_, mode)| *mode)

@@ -73,6 +73,50 @@
 //! [`Registry::set_mode`] is the switch that an operator throws, or a flag service, or a test. It stands: a pipeline
 //! that comes later and has such a name begins in that mode, before its first call, and new settings do not lift it.
 //!
+//! # Orders
+//!
+//! [`Registry::order`] is for one pipeline and for somebody with a name, at a terminal or by
+//! a hook: it forces, trips, resets or gives other settings, and its history says who it was.
+//!
+//! ```
+//! use portcullis::{
+//!     event::{Event, OrderKind},
+//!     pipeline::{Pipeline, Settings},
+//!     registry::{Order, Registry},
+//! };
+//! use std::time::Duration;
+//!
+//! let registry = Registry::new();
+//! let inventory = registry.register(Pipeline::builder("inventory"))?;
+//! registry.order("inventory", &Order::ForceOpen, "alice")?;
+//! assert!(inventory.circuit_breaker().admit().is_err());
+//! registry.order("inventory", &Order::Automatic, "bob")?;
+//! assert!(inventory.circuit_breaker().admit().is_ok());
+//!
+//! let patience = |_: &str, below: &Settings| Ok(below.clone().timeout(Duration::from_secs(5)));
+//! let applied = registry.order("inventory", &Order::settings(patience), "on-call tool")?;
+//! assert_eq!(applied.changed(), ["timeout"]);
+//!
+//! let events = inventory.control().events();
+//! let orders = events.iter().filter_map(|entry| match &entry.event {
+//!     Event::Ordered { order, actor, .. } => Some((*order, &**actor)),
+//!     _ => None,
+//! });
+//! assert_eq!(
+//!     orders.collect::<Vec<_>>(),
+//!     [
+//!         (OrderKind::ForceOpen, "alice"),
+//!         (OrderKind::Automatic, "bob"),
+//!         (OrderKind::Settings, "on-call tool"),
+//!     ]
+//! );
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Settings that are ordered, or [set for a pattern](Registry::override_settings), stand above code and source, field
+//! by field as far as they leave what is below them, until they are released. [`Registry::layers`] has all that have a
+//! say.
+//!
 //! # New settings
 //!
 //! [`Registry::apply`] asks a [`SettingsSource`] about each pipeline, checks all answers, and only then applies
@@ -109,6 +153,9 @@ mod handle;
 mod index;
 mod keyed;
 mod keyed_layer;
+mod layers;
+mod orders;
+mod origin;
 mod pattern;
 mod source;
 
@@ -116,6 +163,8 @@ pub use self::{
     handle::Registry,
     keyed::Keyed,
     keyed_layer::{KeyedLayer, KeyedService},
+    orders::{Order, OrderError},
+    origin::Origin,
     pattern::Pattern,
     source::{ApplyError, ApplyReport, RegisterError, SettingsSource},
 };

@@ -13,26 +13,39 @@ use std::fmt;
 /// assert!(pattern.literal_len() > Pattern::new("*").literal_len());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Pattern(Box<str>);
+pub struct Pattern {
+    text: Box<str>,
+    has_stars: bool,
+}
 
 impl Pattern {
     /// Creates a pattern; every text is one.
     #[must_use]
     pub fn new(text: impl Into<Box<str>>) -> Self {
-        Self(text.into())
+        let text = text.into();
+        let has_stars = text.contains('*');
+        Self { text, has_stars }
+    }
+
+    /// Creates a pattern that stands for this name alone, even if there are stars in it.
+    #[must_use]
+    pub fn exact(name: impl Into<Box<str>>) -> Self {
+        let (text, has_stars) = (name.into(), false);
+        Self { text, has_stars }
     }
 
     /// Returns whether it stands for this name, from the first character to the last.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
-        let mut parts = self.0.split('*');
+        if !self.has_stars {
+            return *self.text == *name;
+        }
+        let mut parts = self.text.split('*');
         let first = parts.next().unwrap_or_default();
         let Some(rest) = name.strip_prefix(first) else {
             return false;
         };
-        let Some(last) = parts.next_back() else {
-            return rest.is_empty();
-        };
+        let last = parts.next_back().unwrap_or_default();
         let Some(mut middle) = rest.strip_suffix(last) else {
             return false;
         };
@@ -49,20 +62,21 @@ impl Pattern {
     /// Returns whether it stands for one name alone.
     #[must_use]
     pub fn is_literal(&self) -> bool {
-        !self.0.contains('*')
+        !self.has_stars
     }
 
     /// Returns how many characters are not stars: of two patterns for one name, the one with more is more
     /// specific.
     #[must_use]
     pub fn literal_len(&self) -> usize {
-        self.0.chars().filter(|letter| *letter != '*').count()
+        let is_literal = |letter: &char| self.is_literal() || *letter != '*';
+        self.text.chars().filter(is_literal).count()
     }
 
     /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
@@ -74,7 +88,7 @@ impl From<&str> for Pattern {
 
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -111,5 +125,14 @@ mod tests {
         let pattern = Pattern::new("*a*üc*");
         assert_eq!((pattern.literal_len(), pattern.is_literal()), (3, false));
         assert!(Pattern::new("abc").is_literal());
+    }
+
+    #[test]
+    fn a_name_with_stars_can_stand_for_itself() {
+        let name = Pattern::exact("set:*");
+        assert!(name.matches("set:*") && !name.matches("set:key") && !name.matches("set:**"));
+        assert_eq!((name.literal_len(), name.is_literal()), (5, true));
+        assert_ne!(name, Pattern::new("set:*"));
+        assert_eq!(Pattern::exact("set:key"), Pattern::new("set:key"));
     }
 }

@@ -1,7 +1,8 @@
 //! Where settings come from, and what becomes of them.
 
-use std::{error::Error, fmt};
+use std::{any::Any, error::Error, fmt, sync::Arc};
 
+use super::Origin;
 use crate::{
     pipeline,
     settings::{Applied, SettingsError},
@@ -11,7 +12,7 @@ use crate::{
 ///
 /// It is asked about each pipeline that is there when it is [applied](super::Registry::apply), and about each
 /// that comes later. Closures over the name and the code's settings are sources.
-pub trait SettingsSource: Send + Sync {
+pub trait SettingsSource: Any + Send + Sync {
     /// Returns the settings of the pipeline called `name`, which are `code` by what the code says.
     ///
     /// # Errors
@@ -22,11 +23,32 @@ pub trait SettingsSource: Send + Sync {
         name: &str,
         code: &pipeline::Settings,
     ) -> Result<pipeline::Settings, SettingsError>;
+
+    /// Returns who, in this source, says what a field of the pipeline called `name` is, or none if nobody does, or
+    /// it is not known. The field is a path, such as `circuit_breaker.failure_rate`.
+    ///
+    /// Default: none; what the source changes comes from it as a whole then.
+    fn origin(&self, name: &str, field: &str) -> Option<Origin> {
+        let _ = (name, field);
+        None
+    }
+
+    /// Returns what says all that `earlier` says, and over it what this source says, if there can be such a source.
+    /// An [order](super::Order::Settings) that follows another is laid over it so.
+    ///
+    /// Default: none; this source alone takes the place of the earlier one.
+    fn over(&self, earlier: &Arc<dyn SettingsSource>) -> Option<Arc<dyn SettingsSource>> {
+        let _ = earlier;
+        None
+    }
 }
 
 impl<F> SettingsSource for F
 where
-    F: Fn(&str, &pipeline::Settings) -> Result<pipeline::Settings, SettingsError> + Send + Sync,
+    F: Fn(&str, &pipeline::Settings) -> Result<pipeline::Settings, SettingsError>
+        + Send
+        + Sync
+        + 'static,
 {
     fn settings(
         &self,

@@ -35,7 +35,7 @@ impl FileError {
         }
     }
 
-    pub(super) fn of_json(error: &serde_json::Error) -> Self {
+    pub(crate) fn of_json(error: &serde_json::Error) -> Self {
         let (line, column) = (error.line(), error.column());
         let reason = error.to_string();
         // It says so at the end, where we say it at the beginning.

@@ -5,14 +5,14 @@ use std::{
     path::Path,
 };
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
     EffectiveSetting, FileError, Origin,
-    overlay::{Says, merge, says},
+    effective::Layered,
+    overlay::{Says, complete, merge, says},
     parse,
-    place::{paths_below, written},
+    place::written,
 };
 use crate::{
     pipeline::Settings,
@@ -103,8 +103,8 @@ impl SettingsFile {
     /// of the code. A part that is switched off, such as a queue, is one field, which is none.
     ///
     /// What was set by hand, on the pipeline itself, is not among them, and what was
-    /// [kept](crate::settings::Applied::kept) is as the file has it: of that,
-    /// [`Control::settings`](crate::pipeline::Control::settings) has what is in force.
+    /// [kept](crate::settings::Applied::kept) is as the file has it: see [`effective`](super::effective()) for what
+    /// is in force.
     ///
     /// # Errors
     ///
@@ -126,24 +126,8 @@ impl SettingsFile {
         name: &str,
         code: &Settings,
     ) -> Result<Vec<EffectiveSetting>, SettingsError> {
-        let effective = written(&self.settings(name, code)?);
-        let (code, library) = (written(code), written(&Settings::default()));
-        let layers: Vec<_> = self.layers(name).collect();
-        let at = |path: &str| effective.pointer(&pointer(path));
-        let fields = paths_below(&effective).into_iter();
-        let mut fields: Vec<_> = fields
-            .filter_map(|path| {
-                let value = at(&path).filter(|value| !value.is_object())?.clone();
-                let origin = origin(&path, &layers, &code, &library);
-                Some(EffectiveSetting {
-                    path,
-                    value,
-                    origin,
-                })
-            })
-            .collect();
-        fields.sort_by(|one, other| one.path.cmp(&other.path));
-        Ok(fields)
+        let layered = Layered::of_code(code).with(name, self, &Origin::Source)?;
+        Ok(layered.into_fields())
     }
 
     /// Returns the names and patterns in the file that match none of these names: slips, or pipelines that are
@@ -218,45 +202,18 @@ impl SettingsSource for SettingsFile {
         let settings = complete(&self.merged(name, code))?;
         settings.check().map(|()| settings)
     }
-}
 
-/// Reads what the layers have come to. Each value was checked by itself, so that all that can be wrong is a
-/// table that only some of its keys were given for, and has no defaults for the others.
-fn complete(merged: &Value) -> Result<Settings, SettingsError> {
-    Settings::deserialize(merged).map_err(|error| {
-        let slow_calls = merged.pointer("/circuit_breaker/slow_calls");
-        let given = slow_calls.map(ToString::to_string).unwrap_or_default();
-        let field = "circuit_breaker.slow_calls";
-        SettingsError::new(
-            field,
-            format_args!("{given}"),
-            format!("both of its keys ({error})"),
-        )
-    })
+    fn origin(&self, name: &str, field: &str) -> Option<Origin> {
+        let layers: Vec<_> = self.layers(name).collect();
+        let mut said = layers.into_iter().rev();
+        said.find_map(|(origin, overlay)| match says(overlay, field) {
+            Says::Value => Some(origin),
+            Says::NoTable => Some(Origin::LibraryDefault),
+            Says::Nothing => None,
+        })
+    }
 }
 
 fn says_something(part: &Value) -> bool {
     part.as_object().is_some_and(|table| !table.is_empty())
-}
-
-fn pointer(path: &str) -> String {
-    format!("/{}", path.replace('.', "/"))
-}
-
-fn origin(path: &str, layers: &[(Origin, &Value)], code: &Value, library: &Value) -> Origin {
-    for (origin, overlay) in layers.iter().rev() {
-        match says(overlay, path) {
-            Says::Value => return origin.clone(),
-            Says::NoTable => return Origin::LibraryDefault,
-            Says::Nothing => {}
-        }
-    }
-    let (code, library) = [code, library]
-        .map(|layer| layer.pointer(&pointer(path)))
-        .into();
-    if code.is_some_and(|value| !value.is_object()) && code != library {
-        Origin::Code
-    } else {
-        Origin::LibraryDefault
-    }
 }

@@ -42,15 +42,17 @@
 //! 2. the code that builds the pipeline,
 //! 3. `defaults`,
 //! 4. patterns that match, those with fewer characters besides stars first, equals in alphabetical order,
-//! 5. the name itself.
+//! 5. the name itself,
+//! 6. what was [ordered](crate::registry::Registry::order), or
+//!    [set for a pattern](crate::registry::Registry::override_settings), in the running process.
 //!
 //! Operators beat code, and what is about less beats what is about more; nothing else plays a part, neither the order
 //! in the file nor that in which pipelines are made. (In Hystrix a value in the code beat an operator's default, and
 //! the first command of a key decided for all: Netflix/Hystrix#1233, #1252.) A table over none is the table with the
 //! defaults of this crate, whatever was below. What is set by hand on a pipeline, a mode or a limit, stays until the
 //! file's own value changes; see [`Control::apply`](crate::pipeline::Control::apply) also for what else becomes of new
-//! settings. [`SettingsFile::effective`] says for each field who gave it, also of the file that a source
-//! [has in force](FileSource::file).
+//! settings. [`effective`](effective()) says of each field in force who gave it; [`SettingsFile::effective`] does of a
+//! file that may not be in force yet.
 //!
 //! # Examples
 //!
@@ -129,20 +131,26 @@
 //!   [shape of their window](crate::circuit_breaker#new-settings-while-calls-run), which the code gave them.
 //! * A name that no pipeline has is no fault, for it may come; the status lists such names.
 
+mod effective;
 mod error;
 mod file;
 pub mod hystrix;
 mod overlay;
 mod parse;
 mod place;
+mod single;
 mod source;
 
 pub use self::{
+    effective::effective,
     error::FileError,
     file::SettingsFile,
-    overlay::{EffectiveSetting, Origin},
+    overlay::EffectiveSetting,
+    single::Overlay,
     source::{FileEvent, FileSource, FileStatus},
 };
+
+pub use crate::registry::Origin;
 
 /// A JSON Schema (draft 2020-12) of the file, for editors and for checks before it is shipped.
 ///

@@ -2,8 +2,11 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use super::Origin;
+use crate::{pipeline::Settings, settings::SettingsError};
 
 /// Lays `over` over `under`, field by field. A table over none is that table; the rest of it has its
 /// defaults.
@@ -19,6 +22,21 @@ pub(super) fn merge(under: &mut Value, over: &Value) {
         }
         (under, over) => *under = over.clone(),
     }
+}
+
+/// Reads what the layers have come to. Each value was checked by itself, so that all that can be wrong is a
+/// table that only some of its keys were given for, and has no defaults for the others.
+pub(super) fn complete(merged: &Value) -> Result<Settings, SettingsError> {
+    Settings::deserialize(merged).map_err(|error| {
+        let slow_calls = merged.pointer("/circuit_breaker/slow_calls");
+        let given = slow_calls.map(ToString::to_string).unwrap_or_default();
+        let field = "circuit_breaker.slow_calls";
+        SettingsError::new(
+            field,
+            format_args!("{given}"),
+            format!("both of its keys ({error})"),
+        )
+    })
 }
 
 /// What a layer says about a field.
@@ -87,34 +105,5 @@ impl Display for EffectiveSetting {
             origin,
         } = self;
         write!(f, "{path} = {value}  # {origin}")
-    }
-}
-
-/// Who gave a setting its value, from the weakest to the strongest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Origin {
-    /// Nobody but this library.
-    LibraryDefault,
-    /// The code that builds the pipeline.
-    Code,
-    /// The file, under `defaults`.
-    Defaults,
-    /// The file, under a name with `*` that matches the pipeline's.
-    Pattern(String),
-    /// The file, under the pipeline's own name.
-    Name,
-}
-
-impl Display for Origin {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::LibraryDefault => f.write_str("library default"),
-            Self::Code => f.write_str("code"),
-            Self::Defaults => f.write_str("defaults"),
-            Self::Pattern(pattern) => write!(f, "pattern {pattern}"),
-            Self::Name => f.write_str("name"),
-        }
     }
 }

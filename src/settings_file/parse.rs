@@ -15,18 +15,34 @@ use super::{
 use crate::or_none::NONE;
 
 pub(super) fn from_toml(text: &str) -> Result<Value, FileError> {
-    let fields = Fields::new();
-    toml::Deserializer::parse(text)
-        .and_then(|from| Place::root(&fields).deserialize(from))
-        .map_err(|error| FileError::of_toml(&error, text))
+    toml_at(Place::root(&Fields::new()), text)
 }
 
 pub(super) fn from_json(text: &str) -> Result<Value, FileError> {
-    let fields = Fields::new();
+    json_at(Place::root(&Fields::new()), text)
+}
+
+/// Reads what a file says of one pipeline.
+pub(super) fn overlay_from_toml(text: &str) -> Result<Value, FileError> {
+    toml_at(Place::overlay(&Fields::new()), text)
+}
+
+/// Reads what a file says of one pipeline.
+pub(super) fn overlay_from_json(text: &str) -> Result<Value, FileError> {
+    json_at(Place::overlay(&Fields::new()), text)
+}
+
+fn toml_at(place: Place<'_>, text: &str) -> Result<Value, FileError> {
+    toml::Deserializer::parse(text)
+        .and_then(|from| place.deserialize(from))
+        .map_err(|error| FileError::of_toml(&error, text))
+}
+
+fn json_at(place: Place<'_>, text: &str) -> Result<Value, FileError> {
     // Some editors of Windows begin with one. TOML allows it; in JSON it may be passed over (RFC 8259).
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut from = serde_json::Deserializer::from_str(text);
-    Place::root(&fields)
+    place
         .deserialize(&mut from)
         .and_then(|value| from.end().map(|()| value))
         .map_err(|error| FileError::of_json(&error))

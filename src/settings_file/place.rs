@@ -68,6 +68,18 @@ enum Level<'a> {
     },
 }
 
+impl<'a> Level<'a> {
+    const fn overlay(name: String, fields: &'a Fields) -> Self {
+        Self::Overlay {
+            name,
+            pointer: String::new(),
+            here: &fields.0,
+        }
+    }
+}
+
+/// What people call an overlay that stands in no file.
+const SETTINGS: &str = "settings";
 const DEFAULTS: &str = "defaults";
 const PIPELINES: &str = "pipelines";
 
@@ -77,6 +89,15 @@ impl<'a> Place<'a> {
             fields,
             path: String::new(),
             level: Level::File,
+        }
+    }
+
+    /// The settings of one pipeline, without a file around them.
+    pub(super) fn overlay(fields: &'a Fields) -> Self {
+        Self {
+            fields,
+            path: SETTINGS.to_owned(),
+            level: Level::overlay(SETTINGS.to_owned(), fields),
         }
     }
 
@@ -97,11 +118,7 @@ impl<'a> Place<'a> {
 
     /// Returns the place of a key, if there is such a key.
     pub(super) fn below(&self, key: &str) -> Option<Self> {
-        let overlay = |name| Level::Overlay {
-            name,
-            pointer: String::new(),
-            here: &self.fields.0,
-        };
+        let overlay = |name| Level::overlay(name, self.fields);
         let path = match self.path.as_str() {
             "" => key.to_owned(),
             path => format!("{path}.{}", quoted(key)),

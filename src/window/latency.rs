@@ -123,6 +123,15 @@ impl Quantiles {
         found.map(|cell| Duration::from_nanos(middle(cell)))
     }
 
+    /// Returns the buckets in which calls are, from the fastest on.
+    pub fn buckets(&self) -> impl Iterator<Item = Bucket> {
+        let buckets = self.cells.iter().enumerate().map(|(cell, count)| Bucket {
+            up_to: Duration::from_nanos(first_ns(cell + 1)),
+            count: *count,
+        });
+        buckets.filter(|bucket| bucket.count > 0)
+    }
+
     /// Returns the mean latency, or none without calls.
     #[must_use]
     pub fn mean(&self) -> Option<Duration> {
@@ -135,6 +144,18 @@ impl Quantiles {
             u64::try_from(mean).unwrap_or(u64::MAX),
         ))
     }
+}
+
+/// A bucket of a histogram of latencies. Serialized, durations are seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Bucket {
+    /// What the calls in it took less than; and, in the last bucket there can be, at 4.6 minutes, what took longer.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::seconds::serialize"))]
+    pub up_to: Duration,
+    /// How many calls are in it.
+    pub count: u64,
 }
 
 fn new_ring() -> Ring {
@@ -161,12 +182,17 @@ fn cell(latency_ns: u64) -> usize {
 }
 
 fn middle(cell: usize) -> u64 {
+    u64::midpoint(first_ns(cell), first_ns(cell + 1))
+}
+
+/// Returns the shortest latency that belongs into a cell.
+fn first_ns(cell: usize) -> u64 {
     let (octaves, part) = (cell / PARTS, (cell % PARTS) as u64);
     if octaves == 0 {
-        return (2 * part + 1) << (FIRST_OCTAVE - PART_BITS - 1);
+        return part << (FIRST_OCTAVE - PART_BITS);
     }
     let octave = FIRST_OCTAVE + u32::try_from(octaves).unwrap_or(u32::MAX) - 1;
-    (2 * (PARTS as u64 + part) + 1) << (octave - PART_BITS - 1)
+    (PARTS as u64 + part) << (octave - PART_BITS)
 }
 
 #[cfg(test)]
@@ -225,6 +251,30 @@ mod tests {
         assert_eq!(cell(u64::MAX), CELLS - 1);
         assert!((1..CELLS).all(|cell| middle(cell - 1) < middle(cell)));
         assert!((0..CELLS).all(|each| cell(middle(each)) == each));
+    }
+
+    #[test]
+    fn buckets_have_each_call_below_what_they_go_up_to() {
+        let latency = Latency::new(WINDOW).unwrap();
+        for each in [0, 127, 128, 1_023, 1_024, 1_151, 1_152, u64::MAX] {
+            latency.record(Duration::from_nanos(each), Tick::ZERO);
+        }
+        let quantiles = latency.quantiles(Tick::ZERO);
+        let buckets = quantiles.buckets();
+        assert_eq!(
+            buckets
+                .map(|bucket| (bucket.up_to.as_nanos(), bucket.count))
+                .collect::<Vec<_>>(),
+            [
+                (128, 2),
+                (256, 1),
+                (1_024, 1),
+                (1_152, 2),
+                (1_280, 1),
+                (1 << 38, 1)
+            ]
+        );
+        assert!((0..CELLS).all(|each| cell(first_ns(each)) == each));
     }
 
     #[test]

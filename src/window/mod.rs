@@ -32,6 +32,6 @@ pub(crate) use self::{
 };
 pub use self::{
     counts::{Counts, Kind},
-    latency::{Latency, Quantiles},
+    latency::{Bucket, Latency, Quantiles},
     tally::Tally,
 };

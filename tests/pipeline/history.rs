@@ -13,7 +13,7 @@ use super::*;
 /// Returns number, age and event of each entry.
 fn told(control: &Control) -> Vec<String> {
     let line = |entry: &Entry| {
-        let what = match entry.event {
+        let what = match &entry.event {
             Event::Transition {
                 from, to, cause, ..
             } => format!("{from} to {to}: {cause}"),

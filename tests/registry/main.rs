@@ -7,6 +7,7 @@ mod flood;
 mod keyed;
 mod layer;
 mod named;
+mod orders;
 mod overtaken;
 mod settings;
 

@@ -51,7 +51,7 @@ async fn a_pipeline_remembers_when_it_was_added_and_removed() {
     held.circuit_breaker().trip();
     registry.remove("inventory");
     registry.register(Pipeline::builder("inventory")).unwrap();
-    let [Entry { event: added, .. }, _, Entry { event: removed, .. }] = held.events()[..] else {
+    let [Entry { event: added, .. }, _, Entry { event: removed, .. }] = &held.events()[..] else {
         panic!("three events");
     };
     assert!(matches!(added, Event::Added { .. }));

@@ -15,7 +15,10 @@ use tower::ServiceExt;
 use super::*;
 
 /// Calls something, the first time it is asked about a pipeline.
-fn calling(name: &'static str, interrupt: impl Fn() + Send + Sync) -> impl SettingsSource {
+fn calling(
+    name: &'static str,
+    interrupt: impl Fn() + Send + Sync + 'static,
+) -> impl SettingsSource {
     let once = OnceLock::new();
     move |asked: &str, code: &Settings| {
         if asked == name {

@@ -5,6 +5,7 @@ mod support;
 
 mod errors;
 mod hystrix;
+mod in_force;
 mod merge;
 mod precedence;
 #[cfg(unix)]

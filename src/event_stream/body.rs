@@ -17,12 +17,12 @@ use tokio::{
     time::{Sleep, sleep_until},
 };
 
-use super::service::Shared;
+use super::answer::Shared;
 
 /// An SSE comment, which readers skip. (Hystrix sends `ping: `, a field that they have to not know.)
 pub(super) const PING: Bytes = Bytes::from_static(b":\n\n");
 
-/// The body of an answer of a [`HystrixStream`](super::HystrixStream): a stream without end, or a sentence.
+/// The body of an answer: a stream without end, or a sentence.
 ///
 /// It holds no more than the text of one tick, shared with all other subscribers; whoever reads slowly misses
 /// ticks.
@@ -35,6 +35,10 @@ pub(super) const PING: Bytes = Bytes::from_static(b":\n\n");
 ///
 /// Dropped, it gives its place to the next subscriber.
 #[pin_project]
+#[cfg_attr(
+    not(feature = "hystrix-stream"),
+    expect(unreachable_pub, reason = "it is that feature which shows it")
+)]
 pub struct StreamBody {
     #[pin]
     part: Part,
