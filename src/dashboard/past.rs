@@ -177,3 +177,19 @@ struct ToldSeries {
     calls: Vec<u64>,
     bad: Vec<u64>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::Pipeline;
+
+    #[test]
+    fn what_a_reading_is_short_of_comes_with_the_next_one() {
+        let pipeline = Pipeline::builder("inventory").build().unwrap();
+        let mut series = Series::new(pipeline.control().clone(), Sample::default());
+        for calls in [10, 8, 12] {
+            series.add(Sample { calls, bad: 0 }, 1);
+        }
+        assert_eq!(series.told().calls, [10, 0, 2]);
+    }
+}

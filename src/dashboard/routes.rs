@@ -93,8 +93,12 @@ impl Dashboard {
     {
         self.shared.sampler.run();
         let page = Page::new(&self.admin_at);
+        let page = async move |Extracted(shared): Extracted<Arc<Shared>>| {
+            shared.sampler.run();
+            page_of(page)
+        };
         Router::new()
-            .route("/", get(async move || page_of(page)))
+            .route("/", get(page))
             .route("/stream", get(stream))
             .route("/history", get(history))
             .route("/circuit", get(circuit))
@@ -144,6 +148,7 @@ async fn circuit(
     wanted: Result<Query<Wanted>, QueryRejection>,
     Extracted(shared): Extracted<Arc<Shared>>,
 ) -> Response<Body> {
+    shared.sampler.run();
     let Ok(Query(Wanted { name })) = wanted else {
         let why = Refusal::new("the query is to be the name of a pipeline, as in ?name=inventory");
         return json(StatusCode::BAD_REQUEST, &why);

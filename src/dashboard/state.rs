@@ -33,7 +33,8 @@ impl State {
         let mut circuits: Vec<_> = seen
             .map(|(control, sample)| Circuit::of(control, sample))
             .collect();
-        circuits.sort_unstable_by(Circuit::worst_first);
+        // Those that are as bad as each other stay in the order of their names, in which they come.
+        circuits.sort_by(Circuit::worst_first);
         let unlisted = circuits.len().saturating_sub(settings.circuits);
         circuits.truncate(settings.circuits);
         Self {
@@ -107,7 +108,6 @@ impl Circuit {
     fn worst_first(&self, other: &Self) -> std::cmp::Ordering {
         let rank = self.rank().cmp(&other.rank());
         rank.then_with(|| other.failure_rate.total_cmp(&self.failure_rate))
-            .then_with(|| self.name.cmp(&other.name))
     }
 
     const fn rank(&self) -> u8 {

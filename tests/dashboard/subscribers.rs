@@ -171,7 +171,7 @@ async fn a_server_with_open_pages_ends_gracefully() {
         read.push_str(str::from_utf8(&chunk).unwrap());
     }
     end.send(()).unwrap();
-    while soon(page.chunk()).await.unwrap().is_some() {}
+    soon(async { while page.chunk().await.unwrap().is_some() {} }).await;
     soon(server).await.unwrap().unwrap();
 }
 

@@ -110,6 +110,28 @@ async fn no_more_is_kept_than_was_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_last_transition_is_known_until_later_events_push_it_out() {
+    let pipeline = builder().history(2).build().unwrap();
+    let control = pipeline.control();
+    let last = || {
+        let entry = control.last_transition()?;
+        let Event::Transition { to, .. } = entry.event else {
+            panic!("{entry:?} is none");
+        };
+        Some((entry.sequence, entry.age, to))
+    };
+    assert_eq!(last(), None);
+    pipeline.circuit_breaker().trip();
+    pipeline.circuit_breaker().reset();
+    assert_eq!(last(), Some((2, ms(0), State::Closed)));
+    tokio::time::advance(ms(300)).await;
+    pipeline.bulkhead().set_limit(3);
+    assert_eq!(last(), Some((2, ms(300), State::Closed)));
+    pipeline.bulkhead().set_limit(4);
+    assert_eq!(last(), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn calls_are_not_kept_by_a_history_that_is_told_of_everything() {
     let history = History::new(10, Clock::new()).unwrap();
     let telling = {
