@@ -17,7 +17,7 @@ A live page over pipelines whose dependencies fail in turn.
     --seconds N    end after as many, 3 to 86400 (default: with Ctrl-C)
     --help         print this
 
-The page has controls if the environment has an OPERATOR_TOKEN.";
+The page has controls if the environment has an OPERATOR_TOKEN of 16 characters or more.";
 
 /// More than anybody looks at, and a thousand names are listed by default.
 const MOST_CIRCUITS: usize = 5_000;
