@@ -5,6 +5,7 @@
 //! | event | level | target | fields beside `name` |
 //! |---|---|---|---|
 //! | a circuit opened | WARN | `portcullis::circuit_breaker` | `from`, `to`, `reason`, `open_for_seconds`, of `failures`, `slow`, `calls`, `failure_rate` and `slow_call_rate` what led to it |
+//! | a circuit opened again after its probes | INFO | `portcullis::circuit_breaker` | `from`, `to`, `reason`, `open_for_seconds` |
 //! | another transition | INFO | `portcullis::circuit_breaker` | `from`, `to`, `reason` |
 //! | a new mode | INFO | `portcullis::circuit_breaker` | `from`, `to` |
 //! | a new limit | INFO | `portcullis::bulkhead` | `from`, `to` |
@@ -118,10 +119,16 @@ fn transition(
     cause: Cause,
     open_for: Option<Duration>,
 ) {
-    let is_opening = to == State::Open;
+    let (is_opening, is_retry) = (to == State::Open, from == State::HalfOpen);
+    let open_for_seconds = open_for.map(|open_for| open_for.as_secs_f64());
     let (from, to, reason) = (from.as_str(), to.as_str(), cause.as_str());
     if !is_opening {
         info!(target: CIRCUIT_BREAKER, name, from, to, reason, "circuit changed its state");
+        return;
+    }
+    if is_retry {
+        // No news: one dead server behind thousands of keys would warn of each, every few seconds.
+        info!(target: CIRCUIT_BREAKER, name, from, to, reason, open_for_seconds, "circuit opened again");
         return;
     }
     let Evidence {
@@ -135,7 +142,7 @@ fn transition(
         from,
         to,
         reason,
-        open_for_seconds = open_for.map(|open_for| open_for.as_secs_f64()),
+        open_for_seconds,
         failures,
         slow,
         calls,

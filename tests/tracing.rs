@@ -113,26 +113,34 @@ fn fail(breaker: &CircuitBreaker) {
 const CIRCUIT: &str = "portcullis::circuit_breaker";
 
 #[test]
-fn a_circuit_that_opens_is_a_warning_and_other_transitions_are_information() {
+fn a_circuit_that_opens_is_one_warning_and_other_transitions_are_information() {
     let time = Arc::default();
     let lines = noted(LevelFilter::TRACE, || {
         let breaker = breaker(rules(), &time);
         for _ in 0..4 {
             fail(&breaker);
         }
-        time.fetch_add(5_000_000_000, Ordering::Relaxed);
-        let probe = breaker.admit().unwrap();
-        probe.settle(Outcome::Success);
+        for outcome in [Outcome::Failure, Outcome::Success] {
+            time.fetch_add(5_000_000_000, Ordering::Relaxed);
+            let probe = breaker.admit().unwrap();
+            probe.settle(outcome);
+        }
     });
+    let half_open = format!(
+        "INFO {CIRCUIT} circuit changed its state name=\"inventory\" from=\"open\" \
+         to=\"half_open\" reason=\"open_time_over\""
+    );
     let expected = [
         format!(
             "WARN {CIRCUIT} circuit opened name=\"inventory\" from=\"closed\" to=\"open\" \
              reason=\"failure_rate\" open_for_seconds=5.0 failures=4 calls=4 failure_rate=1.0"
         ),
+        half_open.clone(),
         format!(
-            "INFO {CIRCUIT} circuit changed its state name=\"inventory\" from=\"open\" \
-             to=\"half_open\" reason=\"open_time_over\""
+            "INFO {CIRCUIT} circuit opened again name=\"inventory\" from=\"half_open\" \
+             to=\"open\" reason=\"probes_failed\" open_for_seconds=5.0"
         ),
+        half_open,
         format!(
             "INFO {CIRCUIT} circuit changed its state name=\"inventory\" from=\"half_open\" \
              to=\"closed\" reason=\"probes_succeeded\""

@@ -7,6 +7,7 @@
 //!
 //! ```text
 //! cargo run --release --example gateway
+//! cargo run --release --example gateway -- --serve
 //! cargo run --release --example gateway -- --help
 //! ```
 
@@ -22,6 +23,7 @@ mod guard;
 mod json;
 mod lane;
 mod load;
+mod operators;
 mod options;
 mod page;
 mod phase;
@@ -42,6 +44,7 @@ use self::{
     json::Json,
     lane::Lane,
     load::Plan,
+    operators::Operators,
     options::{HELP, Options},
 };
 
@@ -75,26 +78,52 @@ async fn run() -> Result<(), BoxError> {
     if !options.unguarded {
         lanes.push(Lane::guarded(guard::settings_in(&file)?).await?);
     }
-    if options.unguarded || options.wants_run() {
+    if options.unguarded || !options.serve {
         lanes.push(Lane::unguarded().await?);
     }
-    if options.wants_run() {
-        tokio::select! {
-            ended = demonstrate(&mut lanes, &options, copy.as_ref()) => ended?,
-            _ = ctrl_c() => return Err("interrupted".into()),
-        }
-    }
     if options.serve {
-        println!("{}  (Ctrl-C ends)", lanes[0].url("pages/7"));
-        if lanes[0].is_guarded() {
-            println!("{}  (edit it)", file.display());
+        if !options.unguarded {
+            println!("settings: {}  (edit them)", file.display());
         }
-        ctrl_c().await?;
+        serve(&mut lanes, &options).await?;
+        for lane in lanes {
+            lane.shut_down().await?;
+        }
+        return Ok(());
+    }
+    tokio::select! {
+        ended = demonstrate(&mut lanes, &options, copy.as_ref()) => ended?,
+        _ = ctrl_c() => return Err("interrupted".into()),
     }
     for lane in lanes {
         finale::leave(lane).await?;
     }
     Ok(())
+}
+
+/// Repeats the course until Ctrl-C. An operator may do anything meanwhile, so nothing is judged.
+async fn serve(lanes: &mut [Lane], options: &Options) -> Result<(), BoxError> {
+    let operators = match lanes[0].guard() {
+        Some(guard) => Some(Operators::start(guard).await?),
+        None => None,
+    };
+    println!("gateway: {}  (Ctrl-C ends)\n", lanes[0].url("pages/7"));
+    let mut json = Json::create(options.json.as_deref())?;
+    let courses = async {
+        loop {
+            let plan = Plan::new(options.schedule(), lanes.len())?;
+            let summary = run::run(lanes, plan, None, &mut json).await?;
+            json.summary(&summary)?;
+        }
+    };
+    let ended: Result<(), BoxError> = tokio::select! {
+        ended = courses => ended,
+        _ = ctrl_c() => Ok(()),
+    };
+    if let Some(operators) = operators {
+        operators.shut_down().await?;
+    }
+    ended
 }
 
 async fn demonstrate(

@@ -11,18 +11,21 @@ A gateway whose upstream goes through all kinds of trouble, with and without a g
 
     cargo run --release --example gateway -- [flags]
 
-    --seconds N   length of the run, 6 to 3600; the phases scale (default 20)
+    --seconds N   length of the run, 6 to 3600; the phases scale (default 20, with --serve 60)
     --unguarded   only the bare client with its 5 s timeout, under the same load and faults;
                   otherwise it runs beside the guarded one, for comparison
     --json FILE   write one JSON object a second to FILE, and a summary last
-    --serve       keep gateway and upstreams up, healthy, until Ctrl-C; without --seconds or
-                  --json there is no run before that
+    --serve       a live page to watch the run on, which is repeated until Ctrl-C and not judged;
+                  the page has a port of its own, and controls for an operator with a token,
+                  which is OPERATOR_TOKEN of the environment or made up
     --settings FILE
                   follow this file, which nobody else edits then; otherwise the run edits a copy
                   of examples/gateway/gateway.toml
     --help        print this";
 
 const DEFAULT_SECONDS: u64 = 20;
+/// Long enough to look at what each phase does.
+const SERVED_SECONDS: u64 = 60;
 const LONGEST: u64 = 3600;
 
 #[derive(Debug, Default)]
@@ -58,12 +61,11 @@ impl Options {
     }
 
     pub(crate) fn schedule(&self) -> Schedule {
-        Schedule::new(self.seconds.unwrap_or(DEFAULT_SECONDS))
-    }
-
-    /// Returns whether load and faults are wanted, and not only somewhere to send requests by hand.
-    pub(crate) const fn wants_run(&self) -> bool {
-        !self.serve || self.seconds.is_some() || self.json.is_some()
+        let default = match self.serve {
+            true => SERVED_SECONDS,
+            false => DEFAULT_SECONDS,
+        };
+        Schedule::new(self.seconds.unwrap_or(default))
     }
 }
 

@@ -60,6 +60,8 @@ struct Subscription {
     news: OwnedNotified,
     /// The tick of the text that was sent last.
     sent: u64,
+    /// How many beats came since anything was sent.
+    quiet: u64,
     place: Place,
 }
 
@@ -70,6 +72,7 @@ impl StreamBody {
                 timer: None,
                 news: place.shared.ticks.news(),
                 sent: 0,
+                quiet: 0,
                 place,
             }),
         }
@@ -137,12 +140,15 @@ impl Subscription {
             }
             if let Some(text) = this.place.shared.ticks.later_than(*this.sent) {
                 *this.sent = text.tick;
+                *this.quiet = 0;
                 return Poll::Ready(Some(text.bytes));
             }
-            if has_beaten {
+            // Most often somebody makes the text at this moment, so that a comment would be one too many.
+            if has_beaten && this.place.shared.ticks.is_long(*this.quiet) {
+                *this.quiet = 0;
                 return Poll::Ready(Some(PING));
             }
-            if !has_news {
+            if !has_news && !has_beaten {
                 return Poll::Pending;
             }
         }
@@ -158,6 +164,7 @@ impl Subscription {
         if is_due {
             let next = this.place.shared.beat();
             this.timer.set(Some(sleep_until(next)));
+            *this.quiet += 1;
         }
         is_due
     }

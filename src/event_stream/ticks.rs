@@ -76,6 +76,11 @@ impl Ticks {
             .cloned()
     }
 
+    /// Returns whether so many beats without a byte are too long a silence, or would be at the next beat.
+    pub(super) fn is_long(&self, beats: u64) -> bool {
+        (beats + 1).saturating_mul(nanos(self.beat)) > nanos(LONGEST_SILENCE)
+    }
+
     /// Returns what is ready as soon as there are news, from now on.
     pub(super) fn news(&self) -> OwnedNotified {
         Arc::clone(&self.news).notified_owned()

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use axum::Router;
 use portcullis::{
     circuit_breaker::State,
+    dashboard::{Admin, Dashboard},
     health::StillBusy,
     pipeline::{Control, Snapshot},
+    rejection::BoxError,
     settings_file::FileStatus,
 };
 
@@ -35,6 +38,16 @@ impl Guard {
 
     pub(crate) fn file_status(&self) -> FileStatus {
         self.settings.status()
+    }
+
+    pub(crate) fn dashboard(&self) -> Dashboard {
+        Dashboard::new(&self.registry)
+    }
+
+    /// Returns the routes by which whoever has the token steers the pipelines.
+    pub(crate) fn admin(&self, token: &str) -> Result<Router, BoxError> {
+        let admin = Admin::new(&self.registry).operator("operator", token)?;
+        Ok(admin.router())
     }
 
     /// Tells balancers to send no more calls. Those that come nevertheless are served.
