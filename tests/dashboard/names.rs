@@ -107,6 +107,24 @@ async fn the_worst_come_first_and_those_beyond_the_bound_are_counted() {
 }
 
 /// Registers a pipeline that has just closed.
+#[tokio::test(start_paused = true)]
+async fn of_more_closed_ones_than_are_told_of_those_are_that_fail_most() {
+    let registry = Registry::new();
+    for (name, successes) in [("a", 0), ("b", 9), ("c", 3), ("d", 1), ("e", 5)] {
+        let (_, service) = register(&registry, name);
+        call(&service, true, successes).await;
+        call(&service, false, usize::from(successes > 0)).await;
+    }
+    let two = with(&registry, Settings::default().circuits(2)).router();
+    let state = state_of(&two).await;
+    assert_eq!(
+        (names(&state), &state["unlisted"]),
+        (vec!["d", "c"], &3.into())
+    );
+    let four = with(&registry, Settings::default().circuits(4)).router();
+    assert_eq!(names(&state_of(&four).await), ["d", "c", "e", "b"]);
+}
+
 async fn register_ramping(registry: &Registry) -> Control {
     let settings = portcullis::circuit_breaker::Settings::default()
         .open_jitter(0.0)
