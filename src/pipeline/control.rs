@@ -196,6 +196,10 @@ impl Control {
     }
 
     /// Returns what was counted in the window, and no more of a [snapshot](Self::snapshot).
+    #[cfg_attr(
+        not(feature = "dashboard"),
+        expect(dead_code, reason = "who tells the worst of many apart is a feature")
+    )]
     pub(crate) fn window(&self) -> Tally {
         self.parts.counts.window(self.parts.scope.clock().now())
     }

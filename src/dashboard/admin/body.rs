@@ -4,8 +4,8 @@ use ::axum::body::Body;
 use http::{HeaderValue, Response, StatusCode, header::WWW_AUTHENTICATE};
 use serde::{Deserialize, Serialize};
 
-use super::super::answer::refusal;
 use crate::{
+    dashboard::answer::refusal,
     event::OrderKind,
     registry::{Order, OrderError},
     settings::Applied,

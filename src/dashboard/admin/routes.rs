@@ -11,12 +11,11 @@ use ::axum::{
 use http::{HeaderMap, Request, Response, StatusCode, header::CONTENT_TYPE, request::Parts};
 
 use super::{
-    super::answer::json,
     body::{Actor, Asked, Done, Refusal},
     operators::{Operators, the_only},
     origins::Origins,
 };
-use crate::{registry::Registry, settings::SettingsError};
+use crate::{dashboard::answer::json, registry::Registry, settings::SettingsError};
 
 /// Far more than an order with all settings there are.
 const LONGEST_BODY: usize = 64 * 1024;
