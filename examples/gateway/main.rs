@@ -104,7 +104,7 @@ async fn run() -> Result<(), BoxError> {
 /// Repeats the course until Ctrl-C. An operator may do anything meanwhile, so nothing is judged.
 async fn serve(lanes: &mut [Lane], options: &Options) -> Result<(), BoxError> {
     let operators = match lanes[0].guard() {
-        Some(guard) => Some(Operators::start(guard).await?),
+        Some(guard) => Some(Operators::steering(guard).await?),
         None => None,
     };
     println!("gateway: {}  (Ctrl-C ends)\n", lanes[0].url("pages/7"));
@@ -131,6 +131,10 @@ async fn demonstrate(
     options: &Options,
     copy: Option<&SettingsCopy>,
 ) -> Result<(), BoxError> {
+    let operators = match lanes[0].guard() {
+        Some(guard) => Some(Operators::watching(guard).await?),
+        None => None,
+    };
     let mut json = Json::create(options.json.as_deref())?;
     let plan = Plan::new(options.schedule(), lanes.len())?;
     let summary = run::run(lanes, plan, copy, &mut json).await?;
@@ -141,6 +145,9 @@ async fn demonstrate(
         if let Some(copy) = copy {
             finale::narrow(&lanes[0], guard, copy).await?;
         }
+    }
+    if let Some(operators) = operators {
+        operators.shut_down().await?;
     }
     summary.guarded.as_ref().map_or(Ok(()), run::check)
 }

@@ -17,19 +17,28 @@ pub(crate) struct Operators {
 }
 
 impl Operators {
-    pub(crate) async fn start(guard: &Guard) -> Result<Self, BoxError> {
+    /// Starts a page to watch.
+    pub(crate) async fn watching(guard: &Guard) -> Result<Self, BoxError> {
+        Self::start(guard.dashboard(), Router::new()).await
+    }
+
+    /// Starts a page to watch and, with a token, to steer by.
+    pub(crate) async fn steering(guard: &Guard) -> Result<Self, BoxError> {
         let given = env::var(TOKEN).ok();
         let token = given.clone().map_or_else(made_up, Ok)?;
-        let dashboard = guard.dashboard().admin_at("admin");
-        let routes = Router::new()
-            .nest("/ops/admin", guard.admin(&token)?)
-            .nest_service("/ops", dashboard.router());
-        let server = Gateway::start(routes).await?;
-        println!("live page: http://{}/ops/", server.address());
+        let admin = Router::new().nest("/ops/admin", guard.admin(&token)?);
+        let operators = Self::start(guard.dashboard().admin_at("admin"), admin).await?;
         match given {
             Some(_) => println!("token: as {TOKEN} says"),
             None => println!("token: {token}"),
         }
+        Ok(operators)
+    }
+
+    async fn start(dashboard: Dashboard, others: Router) -> Result<Self, BoxError> {
+        let routes = others.nest_service("/ops", dashboard.router::<()>());
+        let server = Gateway::start(routes).await?;
+        println!("live page: http://{}/ops/", server.address());
         Ok(Self { dashboard, server })
     }
 
