@@ -123,7 +123,8 @@ impl Dashboard {
     }
 
     /// Ends the streams of all pages, at once and for good, so that a server can end that waits for its connections.
-    /// Pages that ask again are answered 503, and the past is kept no longer.
+    /// Pages that ask again are answered 503, and the past is kept no longer. Browsers read what they are sent; for
+    /// clients that do not, give the end of the server a deadline.
     pub fn shut_down(&self) {
         self.shared.sampler.end();
         self.shared.stream.shut_down();

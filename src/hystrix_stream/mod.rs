@@ -78,7 +78,8 @@
 //! the end of a server a deadline.
 //!
 //! A pipeline is about 2 kB of a text, and 5 µs of the worker thread that makes it. With thousands of keys, choose a
-//! longer interval and fewer subscribers: each may hold a text or two that it does not read.
+//! longer interval and fewer subscribers: each may hold a text or two that it does not read. A text that takes longer
+//! than an interval is alone in that: no other thread begins the next one meanwhile.
 //!
 //! Between texts more than five seconds apart, and where no pipeline is registered, comments are sent, so that
 //! nobody on the way takes the connection for dead.
