@@ -95,14 +95,15 @@
 //! | field | is |
 //! |---|---|
 //! | `cause`, `since` | Why the circuit is in its state and for how many seconds, of the [last transition](crate::pipeline::Control::last_transition); null without one that is remembered. |
+//! | `outage` | Why the circuit opened that had been closed, as `cause`, and for how many seconds it has not been closed since, as `age`; null while it is closed. |
 //! | `failure_threshold`, `slow_threshold` | The rates that trip the circuit; null where there is no such rule. |
 //! | `limit`, `queue` | How many calls may be in flight, null for any number; how many may wait. |
 //! | `latency` | Percentiles in seconds, null where nothing was measured. |
 //! | `fallback` | Whether there is one. |
 //! | `calls`, `bad` | What the past says of the newest whole second; null where it does not. |
 //!
-//! "Worst" are those forced open, then open, half-open, ramping up and closed; among these the higher rate of failure,
-//! then the name. Beyond [`circuits`](Settings::circuits) they are counted as `unlisted`; so many have a past,
+//! "Worst" are those open, then half-open, forced open, ramping up, not closed but in a dry run, and all others; among
+//! these the higher rate of failure, then the name. Beyond [`circuits`](Settings::circuits) they are counted as `unlisted`; so many have a past,
 //! those that were there first.
 //!
 //! The past begins when a pipeline is first seen, and ends when it is gone. A second in which nobody could look, as

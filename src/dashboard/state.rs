@@ -72,6 +72,7 @@ struct Circuit {
     cause: Option<Cause>,
     #[serde(serialize_with = "crate::seconds::serialize_option")]
     since: Option<Duration>,
+    outage: Option<Outage>,
     times_opened: u64,
     #[serde(serialize_with = "crate::seconds::serialize")]
     window_length: Duration,
@@ -108,6 +109,7 @@ impl Circuit {
             remaining_open: snapshot.remaining_open,
             cause,
             since: transition.map(|entry| entry.age),
+            outage: Outage::of(control, snapshot.state),
             times_opened: snapshot.times_opened,
             window_length: snapshot.window_length,
             window: snapshot.window,
@@ -154,11 +156,17 @@ impl Standing {
 
     const fn rank(&self) -> u8 {
         match (self.mode, self.state) {
-            (Mode::ForcedOpen, _) => 0,
-            (_, event::State::Open) => 1,
-            (_, event::State::HalfOpen) => 2,
+            // Whoever forced it knows of it.
+            (Mode::ForcedOpen, _) => 2,
+            // It refuses no call.
+            (
+                Mode::DryRun,
+                event::State::Open | event::State::HalfOpen | event::State::RampingUp,
+            ) => 4,
+            (_, event::State::Open) => 0,
+            (_, event::State::HalfOpen) => 1,
             (_, event::State::RampingUp) => 3,
-            (_, event::State::Closed) => 4,
+            (_, event::State::Closed) => 5,
         }
     }
 }
@@ -167,6 +175,27 @@ const fn cause_of(event: &Event) -> Option<Cause> {
     match event {
         Event::Transition { cause, .. } => Some(*cause),
         _ => None,
+    }
+}
+
+/// From the opening of a closed circuit until it is closed again; it may open many times meanwhile.
+#[derive(Serialize)]
+struct Outage {
+    cause: Option<Cause>,
+    #[serde(serialize_with = "crate::seconds::serialize")]
+    age: Duration,
+}
+
+impl Outage {
+    fn of(control: &Control, state: event::State) -> Option<Self> {
+        if state == event::State::Closed {
+            return None;
+        }
+        let opening = control.last_opening()?;
+        Some(Self {
+            cause: cause_of(&opening.event),
+            age: opening.age,
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 
-use super::{Event, Interest, Observer};
+use super::{Event, Interest, Observer, State};
 use crate::{
     clock::{Clock, Tick},
     settings::{self, SettingsError},
@@ -45,6 +45,9 @@ struct Kept {
     told: u64,
     /// The last of them, oldest first.
     events: VecDeque<(Tick, Event)>,
+    /// Which of them opened a closed circuit last: in a long outage, in which the circuit probes again and again, it
+    /// would be let go.
+    opening: Option<(u64, Tick, Event)>,
 }
 
 impl Kept {
@@ -52,11 +55,9 @@ impl Kept {
     fn entries(&self, now: Tick) -> impl DoubleEndedIterator<Item = Entry> {
         let let_go = self.told - self.events.len() as u64;
         let events = self.events.iter().enumerate();
-        events.map(move |(index, (at, event))| Entry {
-            sequence: let_go + 1 + index as u64,
-            at: *at,
-            age: now.since(*at),
-            event: event.clone(),
+        events.map(move |(index, (at, event))| {
+            let sequence = let_go + 1 + index as u64;
+            Entry::of(sequence, *at, event, now)
         })
     }
 }
@@ -78,6 +79,17 @@ pub struct Entry {
     /// What happened.
     #[cfg_attr(feature = "serde", serde(flatten))]
     pub event: Event,
+}
+
+impl Entry {
+    fn of(sequence: u64, at: Tick, event: &Event, now: Tick) -> Self {
+        Self {
+            sequence,
+            at,
+            age: now.since(at),
+            event: event.clone(),
+        }
+    }
 }
 
 impl History {
@@ -116,6 +128,16 @@ impl History {
         let mut newest_first = kept.entries(now).rev();
         newest_first.find(|entry| matches!(entry.event, Event::Transition { .. }))
     }
+
+    /// Returns the last transition that opened a closed circuit, also if it was let go: why an outage began, in which
+    /// the circuit may have opened again and again because its probes failed.
+    #[must_use]
+    pub fn last_opening(&self) -> Option<Entry> {
+        let now = self.shared.clock.now();
+        let kept = self.shared.kept.lock();
+        let (sequence, at, event) = kept.opening.as_ref()?;
+        Some(Entry::of(*sequence, *at, event, now))
+    }
 }
 
 impl Observer for History {
@@ -127,16 +149,30 @@ impl Observer for History {
         let at = self.shared.clock.now();
         let event = event.clone();
         let mut kept = self.shared.kept.lock();
+        kept.told += 1;
+        if opens_closed(&event) {
+            kept.opening = Some((kept.told, at, event.clone()));
+        }
         if kept.events.len() == self.shared.capacity {
             kept.events.pop_front();
         }
         kept.events.push_back((at, event));
-        kept.told += 1;
     }
 
     fn interest(&self) -> Interest {
         Interest::Changes
     }
+}
+
+const fn opens_closed(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Transition {
+            from: State::Closed,
+            to: State::Open,
+            ..
+        }
+    )
 }
 
 impl fmt::Debug for History {

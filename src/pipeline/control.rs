@@ -154,6 +154,13 @@ impl Control {
         self.parts.history.last_transition()
     }
 
+    /// Returns the last transition that opened the circuit when it was closed, also if it is no longer among the
+    /// [events](Self::events): why an outage began, and when.
+    #[must_use]
+    pub fn last_opening(&self) -> Option<Entry> {
+        self.parts.history.last_opening()
+    }
+
     /// Returns how many calls of the window took how long from admission on, in buckets from the fastest on;
     /// [`Snapshot::latency`] has what they come to.
     #[must_use]

@@ -71,6 +71,9 @@ async fn the_worst_come_first_and_those_beyond_the_bound_are_counted() {
     let ramping = register_ramping(&registry).await;
     let open = add(calm("open"));
     let half_open = add(calm("half-open"));
+    let trial = add(calm("trial"));
+    trial.circuit_breaker().set_mode(Mode::DryRun);
+    trial.circuit_breaker().trip();
     half_open.circuit_breaker().trip();
     tokio::time::advance(Duration::from_secs(6)).await;
     drop(half_open.circuit_breaker().admit());
@@ -82,11 +85,12 @@ async fn the_worst_come_first_and_those_beyond_the_bound_are_counted() {
     let (_, worse) = register(&registry, "worse");
     call(&worse, false, 3).await;
 
-    let all: [&str; 8] = [
-        "forced",
+    let all: [&str; 9] = [
         "open",
         "half-open",
+        "forced",
         "ramping",
+        "trial",
         "worse",
         "failing",
         "calm 1",
@@ -101,7 +105,7 @@ async fn the_worst_come_first_and_those_beyond_the_bound_are_counted() {
     let state = state_of(&three).await;
     assert_eq!(
         (names(&state), &state["unlisted"]),
-        (all[..3].to_vec(), &5.into())
+        (all[..3].to_vec(), &6.into())
     );
     drop(ramping);
 }

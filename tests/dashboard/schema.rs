@@ -58,6 +58,7 @@ async fn a_pipeline_that_was_never_called_has_every_field() {
             "remaining_open": null,
             "cause": null,
             "since": null,
+            "outage": null,
             "times_opened": 0,
             "window_length": 10.0,
             "window": tally(&[]),
@@ -129,6 +130,7 @@ async fn a_circuit_that_opened_says_why_and_until_when() {
         "remaining_open": 3.5,
         "cause": { "reason": "failure_rate", "failures": 2, "calls": 4 },
         "since": 1.5,
+        "outage": { "cause": { "reason": "failure_rate", "failures": 2, "calls": 4 }, "age": 1.5 },
         "times_opened": 1,
         "window_length": 10.0,
         "window": tally(&[

@@ -132,6 +132,39 @@ async fn the_last_transition_is_known_until_later_events_push_it_out() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn why_an_outage_began_is_known_however_often_the_circuit_was_probed() {
+    let pipeline = builder().history(2).build().unwrap();
+    let service = pipeline.layer().layer(Backend::default());
+    let begun = || pipeline.control().last_opening();
+    assert!(begun().is_none());
+    for _ in 0..20 {
+        let _ = ask(&service, Ask::Fail).await;
+    }
+    for _ in 0..3 {
+        tokio::time::advance(Duration::from_secs(600)).await;
+        for _ in 0..3 {
+            let _ = ask(&service, Ask::Fail).await;
+        }
+    }
+    let opening = begun().unwrap();
+    assert!(matches!(
+        opening.event,
+        Event::Transition {
+            cause: Cause::FailureRate { failures: 20, .. },
+            ..
+        }
+    ));
+    assert_eq!(
+        (opening.sequence, opening.age),
+        (1, Duration::from_secs(1_800))
+    );
+    assert_eq!(pipeline.control().snapshot().times_opened, 4);
+    pipeline.circuit_breaker().reset();
+    pipeline.circuit_breaker().trip();
+    assert_eq!(begun().unwrap().sequence, 9);
+}
+
+#[tokio::test(start_paused = true)]
 async fn calls_are_not_kept_by_a_history_that_is_told_of_everything() {
     let history = History::new(10, Clock::new()).unwrap();
     let telling = {
