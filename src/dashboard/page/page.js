@@ -58,9 +58,6 @@ function percent(rate) {
 /** Writes a share as settings and sentences do, without more digits than it has. */
 const plainPercent = (rate) => (isNumber(rate) ? `${Number((rate * 100).toPrecision(4))} %` : ABSENT);
 
-/** Writes what a rate may reach, behind it. */
-const ofThreshold = (threshold) => (isNumber(threshold) ? ` of ${plainPercent(threshold)}` : "");
-
 const numbered = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
 
 const words = (name) => String(name).replaceAll("_", " ");
@@ -85,13 +82,13 @@ const DISC = "M8 1a7 7 0 1 1 0 14A7 7 0 0 1 8 1Z";
 const DIAMOND = "M8 0l8 8-8 8-8-8Z";
 /** For each kind of circuit its word, its severity, and a shape that tells it without colour. */
 const KINDS = {
-  forced_open: { word: "Forced open", severity: 7, shape: `${DIAMOND}M4 7v2h8V7Z` },
-  open: { word: "Open", severity: 6, shape: `${OCTAGON}M4 7v2h8V7Z` },
-  half_open: { word: "Half-open", severity: 5, shape: `${DISC}M8 3v10a5 5 0 0 0 0-10Z` },
-  ramping_up: { word: "Ramping up", severity: 4, shape: "M1 10h3.5v5H1ZM6.2 6h3.5v9H6.2ZM11.5 1H15v14h-3.5Z" },
-  dry_run_open: { word: "Dry run", severity: 3, shape: `${OCTAGON}M5.8 3 3 5.8v4.4L5.8 13h4.4L13 10.2V5.8L10.2 3Z` },
-  strained: { word: "Closed", severity: 2, shape: "M8 1l7.5 14H.5ZM7.2 6v4.6h1.6V6ZM7.2 11.8v1.7h1.6v-1.7Z" },
-  forced_closed: { word: "Forced closed", severity: 1, shape: `${DIAMOND}M8 5a3 3 0 1 0 0 6 3 3 0 0 0 0-6Z` },
+  open: { word: "Open", severity: 8, shape: `${OCTAGON}M4 7v2h8V7Z` },
+  half_open: { word: "Half-open", severity: 7, shape: `${DISC}M8 3v10a5 5 0 0 0 0-10Z` },
+  forced_open: { word: "Forced open", severity: 6, shape: `${DIAMOND}M4 7v2h8V7Z` },
+  ramping_up: { word: "Ramping up", severity: 5, shape: "M1 10h3.5v5H1ZM6.2 6h3.5v9H6.2ZM11.5 1H15v14h-3.5Z" },
+  dry_run_open: { word: "Dry run", severity: 4, shape: `${OCTAGON}M5.8 3 3 5.8v4.4L5.8 13h4.4L13 10.2V5.8L10.2 3Z` },
+  strained: { word: "Closed", severity: 3, shape: "M8 1l7.5 14H.5ZM7.2 6v4.6h1.6V6ZM7.2 11.8v1.7h1.6v-1.7Z" },
+  forced_closed: { word: "Forced closed", severity: 2, shape: `${DIAMOND}M8 5a3 3 0 1 0 0 6 3 3 0 0 0 0-6Z` },
   dry_run: { word: "Dry run", severity: 1, shape: `${DISC}M8 3a5 5 0 1 0 0 10A5 5 0 0 0 8 3Z` },
   closed: { word: "Closed", severity: 0, shape: "M8 3.5a4.5 4.5 0 1 1 0 9 4.5 4.5 0 0 1 0-9Z" },
 };
@@ -119,10 +116,11 @@ function kindOf(circuit, strain) {
   return strain ? "strained" : "closed";
 }
 
-/** Writes a share as "12 of 20 calls failed (60 % of 50 %)". */
+/** Writes a share as "12 of 20 calls failed (60 %, limit 50 %)". */
 function shareText(part, calls, verb, threshold) {
   const rate = calls > 0 ? plainPercent(Math.round((1_000 * part) / calls) / 1_000) : ABSENT;
-  return `${count(part)} of ${numbered(calls, "call")} ${verb} (${rate}${ofThreshold(threshold)})`;
+  const limit = isNumber(threshold) ? `, limit ${plainPercent(threshold)}` : "";
+  return `${count(part)} of ${numbered(calls, "call")} ${verb} (${rate}${limit})`;
 }
 
 /** Says why a circuit is in its state, or why it went there for an event. */
@@ -141,6 +139,17 @@ function causeText(cause, circuit) {
   }
 }
 
+/** Says why a circuit is not closed: what it opened for, and that its probes failed since. */
+function outageText(circuit) {
+  const { state, cause, outage } = circuit;
+  const began = outage?.cause ? `${causeText(outage.cause, circuit)} ${age(outage.age)} ago` : "";
+  // That its time is over is no reason for being half-open that anybody asks for.
+  if (!began || state === "ramping_up") return causeText(cause, circuit);
+  if (state === "half_open" || !cause) return began;
+  const isProbed = ["probes_failed", "half_open_timed_out"].includes(cause.reason);
+  return isProbed ? `${began}, then ${causeText(cause)}` : causeText(cause, circuit);
+}
+
 function strainText(circuit, strain) {
   const { window } = circuit;
   const calls = judged(circuit);
@@ -155,7 +164,7 @@ function strainText(circuit, strain) {
 
 /** Says what a circuit does and why, without an end, as the time of the next probe may follow. */
 function whyText(circuit, kind, strain) {
-  const cause = causeText(circuit.cause, circuit);
+  const cause = outageText(circuit);
   switch (kind) {
     case "forced_open": return "Forced open: refuses all calls until it is released";
     case "forced_closed": return "Forced closed: admits all calls and judges none until it is released";
@@ -170,6 +179,14 @@ function whyText(circuit, kind, strain) {
 }
 
 const wouldReject = (circuit) => `would have refused ${numbered(circuit.window?.would_reject ?? 0, "call")}`;
+
+/** Says for how long. From one failed probe to the next little time passes; what lasts is the outage. */
+function sinceText({ mode, since, outage }, kind) {
+  const isOut = (kind === "open" || kind === "half_open") && outage && outage.cause?.reason !== "manual";
+  const long = isOut ? `sick for ${age(outage.age)}` : isNumber(since) ? `for ${age(since)}` : "";
+  // Of a mode nobody tells the age.
+  return [kind === "strained" ? "strained" : "", mode === "automatic" ? long : ""].filter(Boolean).join(", ");
+}
 
 /** Says what callers get meanwhile. */
 function callersText({ fallback }, kind, strain) {
@@ -350,8 +367,7 @@ function showState(fields, root, circuit) {
   fields.attribute(fields.element("shape"), "d", shape);
   fields.text("state", word);
   // It is the state's age; that of an order is not told.
-  const since = told.mode === "automatic" && isNumber(told.since) ? `for ${age(told.since)}` : "";
-  fields.text("since", [kind === "strained" ? "strained" : "", since].filter(Boolean).join(", "));
+  fields.text("since", sinceText(told, kind));
   fields.text("why", whyText(told, kind, strain));
   fields.text("callers", callersText(told, kind, strain));
 }
@@ -381,7 +397,8 @@ class Row {
     this.button = this.element.querySelector("button");
     this.button.setAttribute("aria-label", `Details of ${circuit.name}`);
     const shown = this.button.firstElementChild;
-    shown.textContent = shown.title = circuit.name;
+    shown.title = circuit.name;
+    shown.append(...breakable(circuit.name));
     this.fields = new Fields(this.element);
     this.meter = [...this.element.querySelectorAll(".rate rect")];
     this.mix = [...this.fields.element("mix").children];
@@ -392,7 +409,8 @@ class Row {
     const { told } = circuit;
     showState(fields, this.element, circuit);
     showRemaining(fields, circuit, now);
-    fields.text("rate", percent(told.failure_rate) + ofThreshold(told.failure_threshold));
+    const limit = isNumber(told.failure_threshold) ? ` / ${plainPercent(told.failure_threshold)}` : "";
+    fields.text("rate", percent(told.failure_rate) + limit);
     fields.text("cps", frequency(told.calls_per_second));
     for (const percentile of ["p50", "p90", "p99", "p99_5"]) {
       fields.text(percentile, duration(told.latency?.[percentile]));
@@ -456,6 +474,9 @@ function make(tag, text, className = "") {
   return element;
 }
 
+/** Returns a name as nodes that may be broken behind its punctuation, where its place is narrow. */
+const breakable = (name) => name.split(/(?<=[.:_/-])/).flatMap((part) => [part, make("wbr")]);
+
 /** What the address says behind its `#`: `q` and `state` filter, `name` opens details. */
 const address = {
   read: () => new URLSearchParams(location.hash.slice(1)),
@@ -500,7 +521,7 @@ const changes = {
 class Board {
   /** How long an order stands at least, and how long a resting pointer or focus keeps it. */
   static REORDER_MS = 3_000;
-  static AT_REST_MS = 30_000;
+  static AT_REST_MS = 5_000;
   /** So many rows are laid out although they are out of view, for paper and pictures of the whole page. */
   static FEW = 50;
 
@@ -686,7 +707,7 @@ const countdown = {
     const counting = board.inView().filter(({ circuit }) => circuit.deadline !== null);
     for (const { fields, circuit } of counting) showRemaining(fields, circuit, now);
     const isDetailed = details.countDown(now);
-    if (counting.length > 0 || isDetailed) return;
+    if (!document.hidden && (counting.length > 0 || isDetailed)) return;
     clearInterval(countdown.timer);
     countdown.timer = null;
   },
@@ -1131,9 +1152,9 @@ class Details {
     });
   }
 
-  /** Marks when the circuit opened. */
+  /** Marks when the circuit opened; again after its probes, as every few seconds in an outage, is no mark. */
   #showMarks(events) {
-    const opened = events.filter(({ kind, to, age }) => kind === "transition" && to === "open" && age < SAMPLES);
+    const opened = events.filter(({ from, to, age }) => to === "open" && from !== "half_open" && age < SAMPLES);
     const path = opened.map(({ age }) => `M${(SAMPLES - age).toFixed(1)} 0V24`).join("");
     this.#fields.attribute(this.#fields.lines[2], "d", path);
   }
@@ -1171,7 +1192,9 @@ class Details {
       const row = make("tr");
       const title = make("th");
       title.scope = "row";
-      title.append(make("code", path));
+      const code = make("code");
+      code.append(...breakable(path));
+      title.append(code);
       row.append(title, make("td", value), make("td", origin));
       if (origin !== "library default") row.className = "told";
       return row;
@@ -1188,6 +1211,7 @@ class Control {
     force_open: "All calls are refused until the circuit is given back to its rules.",
     force_closed: "All calls are admitted, however many fail, until the circuit is given back to its rules.",
     dry_run: "The circuit refuses no call until it is given back to its rules.",
+    reset: "The circuit closes and forgets what it has seen: all calls are admitted until they are judged anew.",
     trip: "Calls are refused until the open time is over and the probes succeed.",
   };
 
@@ -1242,20 +1266,20 @@ class Control {
     this.#section.querySelector("[data-field=actor]").textContent = told.actor;
     this.#showSignedIn(true);
     this.#answer(`Signed in as ${told.actor}.`);
-    this.#orders.querySelector("[data-order=force_open]").focus();
   }
 
   #showSignedIn(isSignedIn) {
     if (!isSignedIn) this.#token = null;
     this.#signIn.hidden = isSignedIn;
     this.#orders.hidden = !isSignedIn;
+    const next = isSignedIn ? this.#orders.querySelector("button") : this.#signIn.elements.token;
+    next.focus();
   }
 
   async #order(order, title) {
     if (order === "sign_out") {
       this.#showSignedIn(false);
       this.#answer("Signed out.");
-      this.#signIn.elements.token.focus();
       return;
     }
     const consequence = Control.QUESTIONS[order];
