@@ -85,7 +85,7 @@ test("a setting is changed, its origin is the operator, a mistake is explained, 
     await set(page, "circuit_breaker.failure_rate", "0.25");
     const row = setting(page, "circuit_breaker.failure_rate");
     await says(row, /0\.25[\s\S]*operator/);
-    await says(field(circuit(page, "reviews"), "rate"), /of 25 %/);
+    await says(field(circuit(page, "reviews"), "rate"), /\/ 25 %/);
     await set(page, "circuit_breaker.failure_rate", "7");
     await says(answer(page), /failure_rate/);
     await says(row, /0\.25/);

@@ -31,7 +31,7 @@ test("an outage is seen: which circuit is open, why, until when, and what caller
     const name = await anyIn(page, "open", IN_TURN);
     const sick = circuit(page, name);
     await says(field(sick, "state"), /^\s*Open/);
-    await says(field(sick, "rate"), /[\d.]+ % of 50 %/);
+    await says(field(sick, "rate"), /[\d.]+ % \/ 50 %/);
     await says(field(sick, "remaining"), /probes in [\d.]+ s/);
     await says(field(sick, "callers"), /\w/);
     await page.waitForFunction(() => /^\(\d+ open\) portcullis$/.test(document.title));
