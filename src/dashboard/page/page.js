@@ -488,7 +488,7 @@ const address = {
       if (value) parameters.set(key, value);
       else parameters.delete(key);
     }
-    return location.pathname + location.search + (parameters.size > 0 ? `#${parameters}` : "");
+    return location.href.replace(/#.*/, "") + (parameters.size > 0 ? `#${parameters}` : "");
   },
 
   replace(changes) {
@@ -908,7 +908,7 @@ class Link {
     document.body.dataset.connection = isStale ? "stale" : this.isPaused ? "paused" : state;
     const silence = isStale ? `Stale: no news for ${age((now - this.#newsAt) / 1_000)}. ` : "";
     const time = this.#shownTime?.toLocaleTimeString("en-GB");
-    const warning = isStale ? `; circuits may have changed since` : "";
+    const warning = isStale ? "; circuits may have changed since" : "";
     byId("banner").hidden = !isStale && !this.isPaused;
     put(byId("banner"), `${silence || "Paused. "}All numbers are of ${time ?? "no time yet"}${warning}.`);
   }
