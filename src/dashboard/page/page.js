@@ -1326,6 +1326,8 @@ class Control {
     try {
       const answer = await fetch(this.#place + path, request);
       if (answer.ok) return await answer.json();
+      // A proxy says so, and not what became of the order.
+      if (answer.status >= 500) throw new Error(answer.statusText);
       if (answer.status === 401) this.#showSignedIn(false);
       const { error } = await answer.json().catch(() => ({}));
       this.#answer(answer.status === 401 ? "The token was refused." : `Refused: ${error ?? answer.status}.`);
