@@ -140,7 +140,7 @@ test("circuits stand by how bad they are, and each kind has its word", async () 
   ];
   // By their names they would stand the other way round.
   const messages = kinds.map(([, kind], place) => ({ ...kind, name: `circuit ${9 - place}` }));
-  await told(messages.toReversed(), {}, async (page) => {
+  await told([...messages].reverse(), {}, async (page) => {
     await circuits(page).first().waitFor();
     const words = await circuits(page).locator('[data-field="state"]').allTextContents();
     assert.deepEqual(words, kinds.map(([word]) => word));
