@@ -158,15 +158,12 @@ impl Standing {
         match (self.mode, self.state) {
             // Whoever forced it knows of it.
             (Mode::ForcedOpen, _) => 2,
-            // It refuses no call.
-            (
-                Mode::DryRun,
-                event::State::Open | event::State::HalfOpen | event::State::RampingUp,
-            ) => 4,
+            (_, event::State::Closed) => 5,
+            // They refuse no call.
+            (Mode::DryRun | Mode::ForcedClosed, _) => 4,
             (_, event::State::Open) => 0,
             (_, event::State::HalfOpen) => 1,
             (_, event::State::RampingUp) => 3,
-            (_, event::State::Closed) => 5,
         }
     }
 }

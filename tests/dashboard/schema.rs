@@ -158,6 +158,9 @@ async fn a_circuit_that_opened_says_why_and_until_when() {
     });
     assert_eq!(state["interval"], 0.25);
     assert_eq!(circuits(&state)[0], expected);
+    control.circuit_breaker().reset();
+    let state = state_of(&app).await;
+    assert_eq!(circuits(&state)[0]["outage"], Value::Null);
 }
 
 #[tokio::test(start_paused = true)]
