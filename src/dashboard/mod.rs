@@ -102,9 +102,9 @@
 //! | `fallback` | Whether there is one. |
 //! | `calls`, `bad` | What the past says of the newest whole second; null where it does not. |
 //!
-//! "Worst" are those open, then half-open, forced open, ramping up, those whose mode keeps them from refusing calls although they
-//! would, and all others; among these the higher rate of failure, then the name. Beyond [`circuits`](Settings::circuits) they are counted as `unlisted`; so many have a past,
-//! those that were there first.
+//! "Worst" are those open, then half-open, forced open, ramping up, those whose mode keeps them from refusing calls
+//! although they would, and all others; among these the higher rate of failure, then the name. Beyond
+//! [`circuits`](Settings::circuits) they are counted as `unlisted`; so many have a past, those that were there first.
 //!
 //! The past begins when a pipeline is first seen, and ends when it is gone. A second in which nobody could look, as
 //! the runtime was busy, shares with those beside it what happened in all of them; what was counted is counted once.

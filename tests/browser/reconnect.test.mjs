@@ -52,6 +52,7 @@ test("a page that hears nothing more says that it is stale", async () => {
     await isLive(page);
     proxy.holding = true;
     await says(connection(page), /stale/i);
+    await says(page.locator("#banner"), /^Stale: no news for \d+ s\. All numbers are of \d\d:\d\d:\d\d;/);
     proxy.holding = false;
     await says(connection(page), /live/i, IN_TURN);
   });

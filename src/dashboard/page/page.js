@@ -909,8 +909,11 @@ class Link {
     const silence = isStale ? `Stale: no news for ${age((now - this.#newsAt) / 1_000)}. ` : "";
     const time = this.#shownTime?.toLocaleTimeString("en-GB");
     const warning = isStale ? "; circuits may have changed since" : "";
-    byId("banner").hidden = !isStale && !this.isPaused;
-    put(byId("banner"), `${silence || "Paused. "}All numbers are of ${time ?? "no time yet"}${warning}.`);
+    // The details have one too: they cover the page.
+    for (const banner of document.querySelectorAll(".banner")) {
+      banner.hidden = !isStale && !this.isPaused;
+      put(banner, `${silence || "Paused. "}All numbers are of ${time ?? "no time yet"}${warning}.`);
+    }
   }
 
   #state(isStale) {
