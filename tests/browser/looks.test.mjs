@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
 
 import { IN_TURN, launch, on } from "./browser.mjs";
-import { startDashboard } from "./examples.mjs";
+import { HOSTILE, startDashboard } from "./examples.mjs";
 import { anyIn, isLive, openDetails, says, section } from "./page.mjs";
 
 const require = createRequire(import.meta.url);
@@ -47,6 +47,15 @@ for (const colorScheme of ["light", "dark"]) {
     });
   }
 }
+
+test("a long name leaves room for what there is to read on a phone", async () => {
+  await on(browser, dashboard.url, PHONE, async (page) => {
+    await isLive(page);
+    await openDetails(page, HOSTILE);
+    await says(section(page, "settings"), /timeout/);
+    await look(page, "details-narrow-long-name");
+  });
+});
 
 test("light and dark differ", async () => {
   const background = async (colorScheme) => {

@@ -1041,7 +1041,7 @@ class Details {
     this.#kind = null;
     this.#made.clear();
     for (const filled of this.#dialog.querySelectorAll("tbody, ol, .decades")) filled.replaceChildren();
-    this.#dialog.querySelector("h2 bdi").textContent = name;
+    this.#dialog.querySelector("h2 bdi").replaceChildren(...breakable(name));
     this.#notice("");
     this.#dialog.classList.remove("unknown");
     if (!this.#dialog.open) this.#dialog.showModal();
