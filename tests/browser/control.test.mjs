@@ -1,27 +1,17 @@
 // The controls of an operator.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { launch, on } from "./browser.mjs";
-import { start, startDashboard, TOKEN } from "./examples.mjs";
+import { on } from "./browser.mjs";
+import { start, TOKEN } from "./examples.mjs";
 import { circuit, confirm, details, field, isLive, openDetails, says, section, setting } from "./page.mjs";
+import { stage } from "./stage.mjs";
 
 /** What Chromium says of any answer that is an error. */
 const REFUSALS = /Failed to load resource: the server responded with a status of (401|422)/;
 
-let browser;
-let dashboard;
-
-before(async () => {
-  dashboard = await startDashboard();
-  browser = await launch();
-});
-
-after(async () => {
-  await browser?.close();
-  await dashboard?.end();
-});
+const here = stage();
 
 const press = (page, name) => section(page, "control").getByRole("button", { name, exact: true }).click();
 const answer = (page) => page.locator("#answer");
@@ -43,7 +33,7 @@ async function signIn(page, token) {
 }
 
 test("a wrong token is refused, and the right one is kept nowhere", async () => {
-  await on(browser, dashboard.url, { tolerated: REFUSALS }, async (page) => {
+  await on(here.browser, here.dashboard.url, { tolerated: REFUSALS }, async (page) => {
     await isLive(page);
     await openDetails(page, "mail");
     await signIn(page, "not the token at all");
@@ -63,7 +53,7 @@ test("a wrong token is refused, and the right one is kept nowhere", async () => 
 });
 
 test("a circuit is forced open, which is an event with its actor, and released", async () => {
-  await on(browser, dashboard.url, {}, async (page) => {
+  await on(here.browser, here.dashboard.url, {}, async (page) => {
     await isLive(page);
     await openDetails(page, "mail");
     await signIn(page, TOKEN);
@@ -78,7 +68,7 @@ test("a circuit is forced open, which is an event with its actor, and released",
 });
 
 test("a setting is changed, its origin is the operator, a mistake is explained, and it is released", async () => {
-  await on(browser, dashboard.url, { tolerated: REFUSALS }, async (page) => {
+  await on(here.browser, here.dashboard.url, { tolerated: REFUSALS }, async (page) => {
     await isLive(page);
     await openDetails(page, "reviews");
     await signIn(page, TOKEN);
@@ -97,7 +87,7 @@ test("a setting is changed, its origin is the operator, a mistake is explained, 
 test("without a token in its server the page has no controls", async () => {
   const plain = await start("dashboard", [], { OPERATOR_TOKEN: undefined });
   try {
-    await on(browser, plain.url, {}, async (page) => {
+    await on(here.browser, plain.url, {}, async (page) => {
       await isLive(page);
       await openDetails(page, "mail");
       await says(section(page, "settings"), /timeout/);

@@ -1,28 +1,18 @@
 // The details of one circuit.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { IN_TURN, launch, on } from "./browser.mjs";
-import { HOSTILE, startDashboard } from "./examples.mjs";
+import { IN_TURN, on } from "./browser.mjs";
+import { HOSTILE } from "./examples.mjs";
 import { anyIn, circuit, details, isLive, openDetails, says, section, setting } from "./page.mjs";
+import { stage } from "./stage.mjs";
 import { eventually } from "./waiting.mjs";
 
-let browser;
-let dashboard;
-
-before(async () => {
-  dashboard = await startDashboard();
-  browser = await launch();
-});
-
-after(async () => {
-  await browser?.close();
-  await dashboard?.end();
-});
+const here = stage();
 
 test("details say the settings with their origin, the last events, and the latencies", async () => {
-  await on(browser, dashboard.url, {}, async (page) => {
+  await on(here.browser, here.dashboard.url, {}, async (page) => {
     await isLive(page);
     const name = await anyIn(page, "open", IN_TURN);
     await openDetails(page, name);
@@ -36,7 +26,7 @@ test("details say the settings with their origin, the last events, and the laten
 });
 
 test("the keyboard moves between circuits, opens details and closes them", async () => {
-  await on(browser, dashboard.url, {}, async (page) => {
+  await on(here.browser, here.dashboard.url, {}, async (page) => {
     await isLive(page);
     const focused = () => page.evaluate(() => document.activeElement.closest("[data-circuit]")?.dataset.circuit);
     await page.keyboard.press("ArrowDown");
@@ -55,7 +45,7 @@ test("the keyboard moves between circuits, opens details and closes them", async
 });
 
 test("the address of a page with open details leads to them", async () => {
-  await on(browser, `${dashboard.url}#name=prices`, {}, async (page) => {
+  await on(here.browser, `${here.dashboard.url}#name=prices`, {}, async (page) => {
     await isLive(page);
     await says(details(page), "prices");
     await says(setting(page, "timeout"), /400ms/);
@@ -63,7 +53,7 @@ test("the address of a page with open details leads to them", async () => {
 });
 
 test("the details of a hostile name are found, and are text", async () => {
-  await on(browser, dashboard.url, {}, async (page) => {
+  await on(here.browser, here.dashboard.url, {}, async (page) => {
     await isLive(page);
     await openDetails(page, HOSTILE);
     await says(details(page), HOSTILE);

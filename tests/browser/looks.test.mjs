@@ -3,34 +3,24 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { IN_TURN, launch, on } from "./browser.mjs";
-import { HOSTILE, startDashboard } from "./examples.mjs";
+import { IN_TURN, on } from "./browser.mjs";
+import { HOSTILE } from "./examples.mjs";
 import { anyIn, isLive, openDetails, says, section } from "./page.mjs";
+import { stage } from "./stage.mjs";
 
 const require = createRequire(import.meta.url);
 const AXE = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 
 const PHONE = { viewport: { width: 360, height: 740 } };
 
-let browser;
-let dashboard;
-
-before(async () => {
-  dashboard = await startDashboard();
-  browser = await launch();
-});
-
-after(async () => {
-  await browser?.close();
-  await dashboard?.end();
-});
+const here = stage();
 
 for (const colorScheme of ["light", "dark"]) {
   for (const [shape, options] of Object.entries({ wide: {}, narrow: PHONE })) {
     test(`the list in ${colorScheme} and ${shape} can be read by everybody`, async () => {
-      await on(browser, dashboard.url, { colorScheme, ...options }, async (page) => {
+      await on(here.browser, here.dashboard.url, { colorScheme, ...options }, async (page) => {
         await isLive(page);
         await anyIn(page, "open", IN_TURN);
         await look(page, `${shape}-${colorScheme}`);
@@ -38,7 +28,7 @@ for (const colorScheme of ["light", "dark"]) {
     });
 
     test(`the details in ${colorScheme} and ${shape} can be read by everybody`, async () => {
-      await on(browser, dashboard.url, { colorScheme, ...options }, async (page) => {
+      await on(here.browser, here.dashboard.url, { colorScheme, ...options }, async (page) => {
         await isLive(page);
         await openDetails(page, await anyIn(page, "open", IN_TURN));
         await says(section(page, "settings"), /timeout/);
@@ -49,7 +39,7 @@ for (const colorScheme of ["light", "dark"]) {
 }
 
 test("a long name leaves room for what there is to read on a phone", async () => {
-  await on(browser, dashboard.url, PHONE, async (page) => {
+  await on(here.browser, here.dashboard.url, PHONE, async (page) => {
     await isLive(page);
     await openDetails(page, HOSTILE);
     await says(section(page, "settings"), /timeout/);
@@ -60,7 +50,7 @@ test("a long name leaves room for what there is to read on a phone", async () =>
 test("light and dark differ", async () => {
   const background = async (colorScheme) => {
     let color;
-    await on(browser, dashboard.url, { colorScheme }, async (page) => {
+    await on(here.browser, here.dashboard.url, { colorScheme }, async (page) => {
       color = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
     });
     return color.match(/\d+/g).slice(0, 3).map(Number);

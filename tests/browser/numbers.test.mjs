@@ -1,11 +1,11 @@
 // What rows make of the numbers of a message, to the digit.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { launch, on } from "./browser.mjs";
-import { startDashboard } from "./examples.mjs";
+import { on } from "./browser.mjs";
 import { circuit, circuits, field, says } from "./page.mjs";
+import { stage } from "./stage.mjs";
 
 const CALM = {
   state: "closed",
@@ -53,23 +53,12 @@ const SICK = {
   bad: 67,
 };
 
-let browser;
-let dashboard;
-
-before(async () => {
-  dashboard = await startDashboard();
-  browser = await launch();
-});
-
-after(async () => {
-  await browser?.close();
-  await dashboard?.end();
-});
+const here = stage();
 
 /// Opens a page that is told of circuits of our own, which is all that its streams have before they end.
 async function told(circuits, history, look) {
   const state = { interval: 60, sample: 9, unlisted: 0, circuits };
-  await on(browser, dashboard.url, {}, async (page) => {
+  await on(here.browser, here.dashboard.url, {}, async (page) => {
     await page.route("**/stream", (route) =>
       route.fulfill({ contentType: "text/event-stream", body: `data: ${JSON.stringify(state)}\n\n` }));
     await page.route("**/history", (route) => route.fulfill({ json: { sample: 9, seconds: 1, circuits: history } }));

@@ -1,32 +1,22 @@
 // What is seen at a glance, during outages and between them.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { IN_TURN, launch, on } from "./browser.mjs";
-import { HOSTILE, startDashboard } from "./examples.mjs";
+import { IN_TURN, on } from "./browser.mjs";
+import { HOSTILE } from "./examples.mjs";
 import { anyIn, circuit, circuits, field, filter, isIn, isLive, says } from "./page.mjs";
 import { startProxy } from "./proxy.mjs";
+import { stage } from "./stage.mjs";
 import { eventually, messages } from "./waiting.mjs";
 
-let browser;
-let dashboard;
-
-before(async () => {
-  dashboard = await startDashboard();
-  browser = await launch();
-});
-
-after(async () => {
-  await browser?.close();
-  assert.equal(await dashboard?.end(), 0, "the example ends though pages were open");
-});
+const here = stage();
 
 const visible = (page) =>
   page.locator("[data-circuit]:visible").evaluateAll((all) => all.map((one) => one.dataset.circuit));
 
 test("an outage is seen: which circuit is open, why, until when, and what callers get", async () => {
-  await on(browser, dashboard.url, {}, async (page) => {
+  await on(here.browser, here.dashboard.url, {}, async (page) => {
     await isLive(page);
     const name = await anyIn(page, "open", IN_TURN);
     const sick = circuit(page, name);
@@ -40,7 +30,7 @@ test("an outage is seen: which circuit is open, why, until when, and what caller
 });
 
 test("the worst circuit comes first", async () => {
-  await on(browser, dashboard.url, {}, async (page) => {
+  await on(here.browser, here.dashboard.url, {}, async (page) => {
     await isLive(page);
     // By their names these come last. Rows change places every few seconds only, so that they do not dance.
     const last = ["reviews", "search", "prices"];
@@ -53,7 +43,7 @@ test("the worst circuit comes first", async () => {
 });
 
 test("the time until the probes counts down between two messages", async () => {
-  await on(browser, dashboard.url, {}, async (page) => {
+  await on(here.browser, here.dashboard.url, {}, async (page) => {
     await isLive(page);
     // Messages come each second and a circuit is open for three: more values than four in a row
     // are the page's own.
@@ -89,7 +79,7 @@ test("the time until the probes counts down between two messages", async () => {
 });
 
 test("a circuit that was open recovers", async () => {
-  await on(browser, dashboard.url, {}, async (page) => {
+  await on(here.browser, here.dashboard.url, {}, async (page) => {
     await isLive(page);
     const name = await anyIn(page, "open", IN_TURN);
     await isIn(circuit(page, name), "closed", IN_TURN);
@@ -98,7 +88,7 @@ test("a circuit that was open recovers", async () => {
 });
 
 test("the list is filtered by text and by state, and the keyboard leads there", async () => {
-  await on(browser, dashboard.url, {}, async (page) => {
+  await on(here.browser, here.dashboard.url, {}, async (page) => {
     await isLive(page);
     const all = await circuits(page).count();
     assert.equal(all, 7);
@@ -126,16 +116,16 @@ test("the list is filtered by text and by state, and the keyboard leads there", 
 });
 
 test("a page that is paused stands still while messages come", async () => {
-  await on(browser, dashboard.url, {}, async (page) => {
+  await on(here.browser, here.dashboard.url, {}, async (page) => {
     await isLive(page);
     await page.getByRole("button", { name: "Pause" }).click();
     await says(page.locator("#connection"), /paused/i);
     const list = () =>
       page.evaluate(() => [...document.querySelectorAll("[data-circuit]")].map((one) => one.innerText));
     // What was on its way to the screen is there after another message.
-    await messages(dashboard.url, 1);
+    await messages(here.dashboard.url, 1);
     const before = await list();
-    await messages(dashboard.url, 3);
+    await messages(here.dashboard.url, 3);
     assert.deepEqual(await list(), before);
     await page.getByRole("button", { name: "Resume" }).click();
     await says(page.locator("#connection"), /live/i);
@@ -149,7 +139,7 @@ test("a page that is paused stands still while messages come", async () => {
 });
 
 test("a hostile name is nothing but text", async () => {
-  await on(browser, dashboard.url, {}, async (page) => {
+  await on(here.browser, here.dashboard.url, {}, async (page) => {
     await isLive(page);
     await says(circuit(page, HOSTILE), HOSTILE);
     assert.equal(await page.locator("img").count(), 0);
@@ -158,13 +148,13 @@ test("a hostile name is nothing but text", async () => {
 });
 
 test("the page works with a slash at its end and without, and behind a proxy that strips a prefix", async () => {
-  const slashless = dashboard.url.replace(/\/$/, "");
-  await on(browser, slashless, {}, isLive);
-  await on(browser, `${slashless}/`, {}, isLive);
-  const proxy = await startProxy(dashboard.url, "/behind/a/proxy");
+  const slashless = here.dashboard.url.replace(/\/$/, "");
+  await on(here.browser, slashless, {}, isLive);
+  await on(here.browser, `${slashless}/`, {}, isLive);
+  const proxy = await startProxy(here.dashboard.url, "/behind/a/proxy");
   try {
-    await on(browser, proxy.url, {}, isLive);
-    await on(browser, `${proxy.url}/`, {}, isLive);
+    await on(here.browser, proxy.url, {}, isLive);
+    await on(here.browser, `${proxy.url}/`, {}, isLive);
   } finally {
     await proxy.end();
   }
