@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::settings::{self, SettingsError};
+use crate::{
+    event_stream,
+    settings::{self, SettingsError},
+};
 
 /// Settings of a [`Dashboard`](super::Dashboard).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,13 +53,8 @@ impl Settings {
     }
 
     pub(super) fn check(&self) -> Result<(), SettingsError> {
-        settings::within("interval", self.interval, SHORTEST..=LONGEST)?;
-        settings::within("subscribers", self.subscribers, 1..=1_000)?;
+        event_stream::check(self.interval, self.subscribers)?;
         settings::within("circuits", self.circuits, 1..=10_000)?;
         Ok(())
     }
 }
-
-/// Nobody sees more than ten pictures a second as more than a blur.
-const SHORTEST: Duration = Duration::from_millis(100);
-const LONGEST: Duration = Duration::from_secs(60);

@@ -15,6 +15,18 @@ use super::{
     body::{PING, Place},
     ticks::Ticks,
 };
+use crate::settings::{self, SettingsError};
+
+/// Nobody sees more than ten pictures a second as more than a blur.
+const SHORTEST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Checks what a stream can be made of.
+pub(crate) fn check(interval: Duration, subscribers: usize) -> Result<(), SettingsError> {
+    settings::within("interval", interval, SHORTEST..=LONGEST)?;
+    settings::within("subscribers", subscribers, 1..=1_000)?;
+    Ok(())
+}
 
 /// A stream of texts. Clones are the same one.
 #[derive(Clone)]

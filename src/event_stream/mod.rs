@@ -4,7 +4,7 @@ mod answer;
 mod body;
 mod ticks;
 
-pub(crate) use self::answer::{EventStream, event};
+pub(crate) use self::answer::{EventStream, check, event};
 
 #[cfg_attr(
     not(feature = "hystrix-stream"),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::settings::{self, SettingsError};
+use crate::{event_stream, settings::SettingsError};
 
 /// Settings of a [`HystrixStream`](super::HystrixStream).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,12 +88,6 @@ impl Settings {
     }
 
     pub(super) fn check(&self) -> Result<(), SettingsError> {
-        settings::within("interval", self.interval, SHORTEST..=LONGEST)?;
-        settings::within("subscribers", self.subscribers, 1..=1_000)?;
-        Ok(())
+        event_stream::check(self.interval, self.subscribers)
     }
 }
-
-/// Nobody sees more than ten pictures a second as more than a blur.
-const SHORTEST: Duration = Duration::from_millis(100);
-const LONGEST: Duration = Duration::from_secs(60);
