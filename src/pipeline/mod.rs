@@ -78,7 +78,7 @@
 //! # In several tasks, or in a struct
 //!
 //! The type of a guarded service is long, and in a task that is spawned the compiler may complain that
-//! an "implementation of `FnOnce` is not general enough", which is a limit of its own with closures behind
+//! an "implementation of `FnOnce`, or `Way`, is not general enough", which is a limit of its own with closures behind
 //! `async`. Both end when the service is boxed (one allocation a call):
 //!
 //! ```
