@@ -26,6 +26,7 @@ use tower::{Service, service_fn};
 mod breaker;
 mod bulkhead;
 mod fallback;
+mod page;
 mod pipeline;
 mod timeout;
 mod window;

@@ -112,7 +112,7 @@
 //! # What it costs
 //!
 //! Nothing for a call. While the page is open: one text an interval for all subscribers together, made by whoever comes
-//! first: about 4 µs and 750 bytes a circuit, so 2 ms and 370 KB for 500 circuits each time, and 0.6 µs for each beyond
+//! first: about 3 µs and 750 bytes a circuit, so 1.5 ms and 370 KB for 500 circuits each time, and 0.6 µs for each beyond
 //! [`circuits`](Settings::circuits), so 60 ms for 100,000. One that reads slowly misses texts and holds no more than
 //! one. All looks happen on the threads of the runtime.
 //!

@@ -202,12 +202,10 @@ impl Control {
         Arc::as_ptr(&self.parts).addr()
     }
 
-    /// Returns what was counted in the window, and no more of a [snapshot](Self::snapshot).
-    #[cfg_attr(
-        not(feature = "dashboard"),
-        expect(dead_code, reason = "who tells the worst of many apart is a feature")
-    )]
-    pub(crate) fn window(&self) -> Tally {
+    /// Returns what happened within the window: what [`snapshot`](Self::snapshot) says of it, at a small part of its
+    /// cost.
+    #[must_use]
+    pub fn window(&self) -> Tally {
         self.parts.counts.window(self.parts.scope.clock().now())
     }
 

@@ -31,7 +31,7 @@ use portcullis::{
 use serde_json::Value;
 use tower::{Layer, ServiceExt, util::BoxCloneSyncService};
 
-use crate::support::soon;
+use crate::support::{soon, watched};
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)

@@ -1,31 +1,8 @@
 //! Pages that are open: how many, how long, and at whose cost.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
-
-use portcullis::clock::{Clock, Tick};
+use std::sync::atomic::Ordering;
 
 use super::*;
-
-/// A registry with one pipeline, and how often its clock was read: nothing else does but a look at it.
-fn watched() -> (Registry, Arc<AtomicUsize>) {
-    let reads = Arc::new(AtomicUsize::new(0));
-    let clock = Clock::from_fn({
-        let reads = Arc::clone(&reads);
-        move || {
-            reads.fetch_add(1, Ordering::Relaxed);
-            Tick::ZERO
-        }
-    });
-    let registry = Registry::new();
-    registry
-        .register(Pipeline::builder("watched").clock(clock))
-        .unwrap();
-    reads.store(0, Ordering::Relaxed);
-    (registry, reads)
-}
 
 #[tokio::test(start_paused = true)]
 async fn all_pages_are_told_the_same_text_which_is_made_once_an_interval() {

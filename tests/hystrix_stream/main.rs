@@ -36,7 +36,7 @@ use portcullis::{
 use serde_json::Value;
 use tower::Service;
 
-use crate::support::soon;
+use crate::support::{soon, watched};
 
 type Subscriber = Pin<Box<StreamBody>>;
 
@@ -101,24 +101,4 @@ fn with(registry: &Registry, settings: Settings) -> HystrixStream {
 fn names(messages: &[Value]) -> Vec<&str> {
     let names = messages.iter().map(|message| message["name"].as_str());
     names.map(|name| name.expect("a name")).collect()
-}
-
-/// A registry with one pipeline, and how often its clock was read: so often for each text.
-fn watched() -> (Registry, Arc<AtomicUsize>) {
-    let reads = Arc::new(AtomicUsize::new(0));
-    let clock = Clock::from_fn({
-        let reads = Arc::clone(&reads);
-        move || {
-            reads.fetch_add(1, Ordering::Relaxed);
-            Tick::ZERO
-        }
-    });
-    let registry = Registry::new();
-    let builder = Pipeline::builder("watched").clock(clock);
-    let control = registry.register(builder).unwrap();
-    reads.store(0, Ordering::Relaxed);
-    drop(control.snapshot());
-    let reads_a_snapshot = reads.swap(0, Ordering::Relaxed);
-    assert_eq!(reads_a_snapshot, 1, "or texts are not counted so");
-    (registry, reads)
 }

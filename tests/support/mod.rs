@@ -6,14 +6,16 @@ use std::{
     future::Future,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use portcullis::{
-    clock::Now,
+    clock::{Clock, Now, Tick},
     gate::{Completion, Later, Policy},
+    pipeline::Pipeline,
+    registry::Registry,
     rejection::{Reason, Rejection},
     window::Tally,
 };
@@ -23,6 +25,26 @@ pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(60), future)
         .await
         .expect("it should have ended")
+}
+
+/// A registry with one pipeline, and how often its clock was read: once for each look at it.
+pub(crate) fn watched() -> (Registry, Arc<AtomicUsize>) {
+    let reads = Arc::new(AtomicUsize::new(0));
+    let clock = Clock::from_fn({
+        let reads = Arc::clone(&reads);
+        move || {
+            reads.fetch_add(1, Ordering::Relaxed);
+            Tick::ZERO
+        }
+    });
+    let registry = Registry::new();
+    let builder = Pipeline::builder("watched").clock(clock);
+    let control = registry.register(builder).unwrap();
+    reads.store(0, Ordering::Relaxed);
+    drop(control.snapshot());
+    let reads_a_snapshot = reads.swap(0, Ordering::Relaxed);
+    assert_eq!(reads_a_snapshot, 1, "or looks are not counted so");
+    (registry, reads)
 }
 
 /// Returns what was counted, but for zeros.
